@@ -1,0 +1,1 @@
+//! The HTTP face, the store and the journal.

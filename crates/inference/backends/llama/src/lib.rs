@@ -1,0 +1,1 @@
+//! Chat with a local LLM through llama.cpp.

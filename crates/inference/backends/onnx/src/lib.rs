@@ -1,0 +1,1 @@
+//! Silero VAD, smart-turn, Piper and Kokoro through ONNX Runtime.

@@ -1,0 +1,15 @@
+//! End of turn: has the caller finished, or only paused?
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::ModelError;
+
+/// Judges by the sound of the last seconds whether the caller has finished.
+pub trait EndOfTurn: Send + Sync {
+    /// The probability, 0..=1, that the speaker has finished. `tail` is 16 kHz mono, the last 8 s at
+    /// the most, silence included.
+    fn score(
+        &self,
+        tail: Arc<[i16]>,
+    ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>>;
+}

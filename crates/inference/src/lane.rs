@@ -1,0 +1,413 @@
+//! A lane: one engine, its slots and its thread. It turns blocking, batched work into streams.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use futures::Stream;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use crate::{ModelError, ModelStream};
+
+/// Jobs that wait for a slot. When full, a new job's stream says [`ModelError::Busy`].
+const QUEUED_JOBS: usize = 64;
+/// Pieces that wait for their reader. A slot whose reader is full pauses and keeps its place.
+const UNREAD_PIECES: usize = 64;
+/// How soon a lane notices a reader that went away while it had nothing else to do.
+const HOUSEKEEPING: Duration = Duration::from_millis(50);
+/// How soon a lane without work notices that its last handle is gone.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// A slot's number, below [`Engine::slots`].
+pub type SlotId = usize;
+
+/// What an engine says after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to do at once.
+    More,
+    /// Nothing to do until an input stream wakes the lane or a job comes.
+    Idle,
+    /// Nothing to do until then, or until woken.
+    Until(Instant),
+}
+
+/// A local model at work: blocking, owned by its lane's thread, stepping all its slots together.
+///
+/// Sizes its batches itself, by tokens or audio seconds, never by requests. Inputs that are streams
+/// are polled with the `Context` of [`step`](Engine::step), which wakes the lane.
+pub trait Engine {
+    /// What one stream asks for.
+    type Job: Send + 'static;
+    /// What a stream yields.
+    type Piece: Send + 'static;
+
+    /// How many jobs may be at work at once.
+    fn slots(&self) -> usize;
+    /// Takes a job into a free slot.
+    fn admit(&mut self, slot: SlotId, job: Self::Job);
+    /// Does one short piece of work for the slots in `slots`.
+    fn step(&mut self, slots: &mut Slots<Self::Piece>, waker: &mut Context<'_>) -> Progress;
+    /// Forgets a job: its reader is gone, or it is finished.
+    fn release(&mut self, slot: SlotId);
+}
+
+/// The readers of an engine's slots.
+pub struct Slots<P> {
+    readers: Vec<Option<mpsc::Sender<Result<P, ModelError>>>>,
+    done: Vec<SlotId>,
+}
+
+impl<P> Slots<P> {
+    fn new(slots: usize) -> Self {
+        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new() }
+    }
+
+    /// The slots that hold a job whose reader is still there.
+    pub fn active(&self) -> impl Iterator<Item = SlotId> + '_ {
+        let live = |r: &Option<mpsc::Sender<_>>| r.as_ref().is_some_and(|r| !r.is_closed());
+        (0..self.readers.len()).filter(move |&slot| live(&self.readers[slot]))
+    }
+
+    /// Whether the slot's reader has room for `pieces` more; a slot without waits.
+    pub fn has_room(&self, slot: SlotId, pieces: usize) -> bool {
+        self.readers[slot].as_ref().is_some_and(|r| r.capacity() >= pieces)
+    }
+
+    /// A cheap way to ask from within a long computation whether the slot's reader is gone.
+    pub fn watch(&self, slot: SlotId) -> impl Fn() -> bool + Send + 'static
+    where
+        P: Send + 'static,
+    {
+        let reader = self.readers[slot].as_ref().map(mpsc::Sender::downgrade);
+        move || {
+            reader.as_ref().and_then(mpsc::WeakSender::upgrade).is_none_or(|r| r.is_closed())
+        }
+    }
+
+    /// Gives the slot's reader a piece. A reader that is full loses the stream: engines ask
+    /// [`has_room`](Self::has_room) first.
+    pub fn emit(&mut self, slot: SlotId, piece: P) {
+        self.send(slot, Ok(piece));
+    }
+
+    /// Ends the slot's stream with a failure.
+    pub fn fail(&mut self, slot: SlotId, error: ModelError) {
+        self.send(slot, Err(error));
+        self.finish(slot);
+    }
+
+    /// Ends the slot's stream.
+    pub fn finish(&mut self, slot: SlotId) {
+        if !self.done.contains(&slot) {
+            self.done.push(slot);
+        }
+    }
+
+    fn send(&mut self, slot: SlotId, item: Result<P, ModelError>) {
+        let Some(reader) = &self.readers[slot] else { return };
+        if let Err(TrySendError::Full(_)) = reader.try_send(item) {
+            tracing::error!(slot, "engine outran its reader; the stream ends");
+            self.finish(slot);
+        }
+    }
+}
+
+struct Request<E: Engine> {
+    job: E::Job,
+    reader: mpsc::Sender<Result<E::Piece, ModelError>>,
+}
+
+/// A running engine. Cloning shares it; it stops when the last clone is gone.
+pub struct Lane<E: Engine> {
+    name: &'static str,
+    jobs: mpsc::Sender<Request<E>>,
+    thread: Thread,
+    load: Arc<Load>,
+}
+
+/// How busy a lane is.
+#[derive(Debug, Default)]
+pub struct Load {
+    active: AtomicUsize,
+}
+
+impl Load {
+    /// Jobs in slots.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
+    }
+}
+
+impl<E: Engine> Clone for Lane<E> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name,
+            jobs: self.jobs.clone(),
+            thread: self.thread.clone(),
+            load: Arc::clone(&self.load),
+        }
+    }
+}
+
+impl<E: Engine + 'static> Lane<E> {
+    /// Starts a thread, loads the engine on it, and waits until it is loaded.
+    pub fn start(
+        name: &'static str,
+        load_engine: impl FnOnce() -> Result<E, ModelError> + Send + 'static,
+    ) -> Result<Self, ModelError> {
+        let (jobs, queue) = mpsc::channel(QUEUED_JOBS);
+        let (loaded_tx, loaded_rx) = std::sync::mpsc::sync_channel(1);
+        let load = Arc::new(Load::default());
+        let shared = Arc::clone(&load);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || match load_engine() {
+                Ok(engine) => {
+                    if loaded_tx.send(Ok(())).is_ok() {
+                        run(engine, queue, &shared);
+                    }
+                }
+                Err(error) => {
+                    // The starter may have given up waiting; there is nobody else to tell.
+                    drop(loaded_tx.send(Err(error)));
+                }
+            })
+            .map_err(|e| ModelError::Engine { engine: name, reason: e.to_string() })?;
+        let handle = thread.thread().clone();
+        loaded_rx.recv().unwrap_or(Err(ModelError::Stopped { engine: name }))?;
+        Ok(Self { name, jobs, thread: handle, load })
+    }
+
+    /// Opens a stream. Failures, a full lane among them, are its items.
+    pub fn open(&self, job: E::Job) -> ModelStream<E::Piece> {
+        let (reader, pieces) = mpsc::channel(UNREAD_PIECES);
+        let refused = match self.jobs.try_send(Request { job, reader }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(_)) => Some(ModelError::Busy { engine: self.name }),
+            Err(TrySendError::Closed(_)) => Some(ModelError::Stopped { engine: self.name }),
+        };
+        self.thread.unpark();
+        match refused {
+            None => Box::pin(Pieces { pieces, thread: self.thread.clone() }),
+            Some(error) => Box::pin(futures::stream::iter([Err(error)])),
+        }
+    }
+
+    /// How busy the lane is.
+    pub fn load(&self) -> Arc<Load> {
+        Arc::clone(&self.load)
+    }
+}
+
+/// The reader's end: wakes the lane when a full queue drains and when it goes away.
+struct Pieces<P> {
+    pieces: mpsc::Receiver<Result<P, ModelError>>,
+    thread: Thread,
+}
+
+impl<P> Stream for Pieces<P> {
+    type Item = Result<P, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let was_full = self.pieces.len() == UNREAD_PIECES;
+        let item = self.pieces.poll_recv(cx);
+        if was_full {
+            self.thread.unpark();
+        }
+        item
+    }
+}
+
+impl<P> Drop for Pieces<P> {
+    fn drop(&mut self) {
+        self.pieces.close();
+        self.thread.unpark();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &Load) {
+    let mut slots = Slots::new(engine.slots());
+    let mut waiting = VecDeque::new();
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        let closed = take_requests(&mut queue, &mut waiting);
+        free_slots(&mut engine, &mut slots);
+        fill_slots(&mut engine, &mut slots, &mut waiting);
+        let active = slots.active().count();
+        load.active.store(active, Ordering::Relaxed);
+        if closed && active == 0 && waiting.is_empty() {
+            return;
+        }
+        let progress =
+            if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
+        if !slots.done.is_empty() {
+            continue;
+        }
+        match progress {
+            Progress::More => {}
+            Progress::Idle if active == 0 => thread::park_timeout(CLOSING),
+            Progress::Idle => thread::park_timeout(HOUSEKEEPING),
+            Progress::Until(at) => {
+                thread::park_timeout(at.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+}
+
+/// Moves new requests into `waiting`; true once no more can come.
+fn take_requests<E: Engine>(
+    queue: &mut mpsc::Receiver<Request<E>>,
+    waiting: &mut VecDeque<Request<E>>,
+) -> bool {
+    while waiting.len() < QUEUED_JOBS {
+        match queue.try_recv() {
+            Ok(request) => waiting.push_back(request),
+            Err(mpsc::error::TryRecvError::Empty) => return false,
+            Err(mpsc::error::TryRecvError::Disconnected) => return true,
+        }
+    }
+    false
+}
+
+fn free_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>) {
+    for slot in 0..slots.readers.len() {
+        let gone = slots.readers[slot].as_ref().is_some_and(mpsc::Sender::is_closed);
+        if gone || (slots.done.contains(&slot) && slots.readers[slot].is_some()) {
+            engine.release(slot);
+            slots.readers[slot] = None;
+        }
+    }
+    slots.done.clear();
+}
+
+fn fill_slots<E: Engine>(
+    engine: &mut E,
+    slots: &mut Slots<E::Piece>,
+    waiting: &mut VecDeque<Request<E>>,
+) {
+    waiting.retain(|request| !request.reader.is_closed());
+    for slot in 0..slots.readers.len() {
+        if slots.readers[slot].is_some() {
+            continue;
+        }
+        let Some(request) = waiting.pop_front() else { return };
+        engine.admit(slot, request.job);
+        slots.readers[slot] = Some(request.reader);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    /// Counts down from each job's number, all slots one down a step.
+    struct Countdown {
+        left: [u32; 2],
+    }
+
+    impl Engine for Countdown {
+        type Job = u32;
+        type Piece = u32;
+        fn slots(&self) -> usize {
+            2
+        }
+        fn admit(&mut self, slot: SlotId, job: u32) {
+            self.left[slot] = job;
+        }
+        fn step(&mut self, slots: &mut Slots<u32>, _: &mut Context<'_>) -> Progress {
+            let active: Vec<_> = slots.active().collect();
+            for slot in active {
+                if !slots.has_room(slot, 1) {
+                    continue;
+                }
+                if self.left[slot] == 0 {
+                    slots.finish(slot);
+                } else {
+                    self.left[slot] -= 1;
+                    slots.emit(slot, self.left[slot]);
+                }
+            }
+            Progress::More
+        }
+        fn release(&mut self, slot: SlotId) {
+            self.left[slot] = 0;
+        }
+    }
+
+    fn lane() -> Lane<Countdown> {
+        Lane::start("countdown", || Ok(Countdown { left: [0; 2] })).unwrap()
+    }
+
+    #[test]
+    fn every_job_is_served_though_there_are_fewer_slots() {
+        let lane = lane();
+        let streams: Vec<_> = (1..=10).map(|n| lane.open(n)).collect();
+        for (n, stream) in (1..=10).zip(streams) {
+            let pieces: Vec<u32> = futures::executor::block_on(stream.map(Result::unwrap).collect());
+            assert_eq!(pieces, (0..n).rev().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn dropping_a_stream_frees_its_slot() {
+        let lane = lane();
+        let endless: Vec<_> = (0..2).map(|_| lane.open(u32::MAX)).collect();
+        let next = lane.open(1);
+        drop(endless);
+        let pieces: Vec<_> = futures::executor::block_on(next.collect());
+        assert_eq!(pieces.len(), 1);
+    }
+
+    #[test]
+    fn a_slow_reader_pauses_its_slot_and_loses_nothing() {
+        let lane = lane();
+        let mut slow = lane.open(1000);
+        let first = futures::executor::block_on(slow.next()).unwrap().unwrap();
+        let quick: Vec<_> = futures::executor::block_on(lane.open(500).collect());
+        assert_eq!(quick.len(), 500);
+        let rest: Vec<u32> = futures::executor::block_on(slow.map(Result::unwrap).collect());
+        assert_eq!((first, rest.len()), (999, 999));
+    }
+
+    #[test]
+    fn a_full_queue_says_busy() {
+        let lane = lane();
+        let streams: Vec<_> = (0..200).map(|_| lane.open(u32::MAX)).collect();
+        let refused = streams
+            .into_iter()
+            .filter_map(|mut s| match futures::FutureExt::now_or_never(s.next()) {
+                Some(Some(Err(ModelError::Busy { .. }))) => Some(()),
+                _ => None,
+            })
+            .count();
+        assert!(refused > 0);
+    }
+
+    #[test]
+    fn a_failed_load_is_told_to_the_starter() {
+        let failed = Lane::<Countdown>::start("countdown", || {
+            Err(ModelError::Missing { path: "x.bin".into() })
+        });
+        assert!(matches!(failed.err(), Some(ModelError::Missing { .. })));
+    }
+}

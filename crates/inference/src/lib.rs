@@ -1,0 +1,30 @@
+//! Models that hear, answer and speak: one trait a modality, and the lane that turns a blocking
+//! engine into streams.
+//!
+//! Opening a stream cannot fail: failures are items. **Dropping the stream is the only
+//! cancellation**; the lane frees the slot at its next step.
+
+pub mod chat;
+pub mod end_of_turn;
+pub mod error;
+pub mod lane;
+pub mod speech;
+pub mod transcript;
+pub mod voice_activity;
+
+pub use chat::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, ReplyStream, Role, ToolCall};
+pub use end_of_turn::EndOfTurn;
+pub use error::ModelError;
+pub use lane::{Engine, Lane, Progress, SlotId, Slots};
+pub use speech::{ClauseStream, Clause, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming};
+pub use transcript::{
+    HearingStream, SpeechToText, SttInput, SttOptions, Transcript, TranscriptStream,
+};
+pub use voice_activity::{VadScore, VadStream, VoiceActivity};
+
+use std::pin::Pin;
+
+use futures::Stream;
+
+/// A boxed stream of pieces or failures.
+pub type ModelStream<T> = Pin<Box<dyn Stream<Item = Result<T, ModelError>> + Send>>;

@@ -1,0 +1,69 @@
+//! Speech to text.
+
+use std::{pin::Pin, time::Duration};
+
+use futures::Stream;
+use trunkline_audio::{Frame, MediaTime};
+
+use crate::ModelStream;
+
+/// What a recognizer is fed.
+#[derive(Clone, Debug)]
+pub enum SttInput {
+    /// 16 kHz mono sound.
+    Frame(Frame),
+    /// Say now what was said in everything fed so far; the answer carries `ask`. More may follow.
+    Finalize {
+        /// Returned with the answer.
+        ask: u32,
+    },
+}
+
+/// Sound on its way to a recognizer. Its end means that nothing more will be said: the recognizer
+/// answers once more for what it has not yet answered for, and ends.
+pub type HearingStream = Pin<Box<dyn Stream<Item = SttInput> + Send>>;
+
+/// How to transcribe.
+#[derive(Clone, Debug, Default)]
+pub struct SttOptions {
+    /// ISO 639-1 code; `None` has the model find out.
+    pub language: Option<String>,
+    /// Words that are likely to come.
+    pub prompt: Option<String>,
+    /// Whether partial transcripts are wanted while the caller speaks.
+    pub partials: bool,
+}
+
+/// What was said from the stream's start to `end`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transcript {
+    /// Everything recognized since the stream began, trimmed.
+    pub text: String,
+    /// The number of the `Finalize` that this answers, `None` for a partial.
+    pub ask: Option<u32>,
+    /// How much sound the text covers, from the stream's start.
+    pub end: MediaTime,
+    /// Probability that nobody spoke, 0..=1.
+    pub no_speech: f32,
+    /// Mean log-probability of the decoded tokens.
+    pub avg_logprob: f32,
+    /// Length of the text over its length compressed.
+    pub compression_ratio: f32,
+    /// How long the engine worked for this answer.
+    pub worked: Duration,
+}
+
+/// Transcripts, each replacing the one before.
+pub type TranscriptStream = ModelStream<Transcript>;
+
+/// Turns speech into text.
+///
+/// One stream is one turn of one caller: frames go in from shortly before speech began, and each
+/// `Finalize` is answered as soon as the engine can with the text of everything so far. A recognizer
+/// works ahead while frames come in (partial transcripts, encoder windows), so that little is left to
+/// do at a `Finalize`; what it does ahead it drops at once when a `Finalize` of any call arrives.
+/// Dropping the stream frees the slot.
+pub trait SpeechToText: Send + Sync {
+    /// Begins to listen.
+    fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream;
+}

@@ -1,0 +1,1 @@
+//! Legs that come over a wire or from a microphone.

@@ -1,0 +1,1 @@
+//! Fakes and worlds for tests: fake engines, scripted legs, timelines, simulated networks.

@@ -1,0 +1,2 @@
+//! Voice AI on your own GPUs.
+fn main() {}
