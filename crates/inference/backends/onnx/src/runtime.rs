@@ -1,0 +1,116 @@
+//! The ONNX Runtime library of this process, and the sessions opened with it.
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ort::{
+    environment::Environment,
+    logging::LogLevel,
+    session::{Session, builder::GraphOptimizationLevel},
+};
+use trunkline_inference::ModelError;
+
+/// What ONNX Runtime allows once in a process: its library and the environment made with it.
+static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+
+/// ONNX Runtime, loaded from a shared library. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    environment: Environment,
+}
+
+impl Runtime {
+    /// Loads `libonnxruntime.so` (1.24 or newer) from `path`.
+    ///
+    /// A process has one runtime: loading the same path again shares it, another path is a
+    /// [`ModelError::BadRequest`]. A missing file is [`ModelError::Missing`], one that is no ONNX
+    /// Runtime or too old [`ModelError::Corrupt`].
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let path =
+            path.canonicalize().map_err(|_| ModelError::Missing { path: path.to_owned() })?;
+        if let Some((first, environment)) = loaded.as_ref() {
+            return if *first == path {
+                Ok(Self { environment: environment.clone() })
+            } else {
+                Err(ModelError::BadRequest(format!(
+                    "ONNX Runtime is already loaded from {}: name one library only",
+                    first.display()
+                )))
+            };
+        }
+        let environment = ort::init_from(&path)
+            .map_err(|e| corrupt(&path, e))?
+            .with_name("trunkline")
+            .with_telemetry(false)
+            .with_logger(Arc::new(log))
+            .build()
+            .map_err(|e| corrupt(&path, e))?;
+        environment.set_log_level(LogLevel::Warning);
+        *loaded = Some((path, environment.clone()));
+        Ok(Self { environment })
+    }
+
+    /// Opens a model to run on `threads` threads, which sleep while there is nothing to do.
+    pub(crate) fn open(&self, model: &Path, threads: usize) -> Result<Session, ModelError> {
+        if !model.is_file() {
+            return Err(ModelError::Missing { path: model.to_owned() });
+        }
+        self.build(model, threads).map_err(|e| corrupt(model, e))
+    }
+
+    fn build(&self, model: &Path, threads: usize) -> ort::Result<Session> {
+        Session::builder(&self.environment)?
+            .with_intra_threads(threads.max(1))?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?
+            .with_flush_to_zero()?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .commit_from_file(model)
+    }
+}
+
+/// A failure while `engine` ran.
+pub(crate) fn engine_error(engine: &'static str) -> impl Fn(ort::Error) -> ModelError {
+    move |error| ModelError::Engine { engine, reason: error.to_string() }
+}
+
+/// A file of a model that cannot be used.
+pub(crate) fn corrupt(path: &Path, reason: impl Display) -> ModelError {
+    ModelError::Corrupt { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn log(level: LogLevel, _category: &str, _id: &str, location: &str, message: &str) {
+    match level {
+        LogLevel::Verbose => tracing::trace!(location, "ONNX Runtime says: {message}"),
+        LogLevel::Info => tracing::debug!(location, "ONNX Runtime says: {message}"),
+        LogLevel::Warning => tracing::warn!(location, "ONNX Runtime says: {message}"),
+        LogLevel::Error | LogLevel::Fatal => {
+            tracing::error!(location, "ONNX Runtime says: {message}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_library_is_named() {
+        let error = Runtime::load(Path::new("/nowhere/libonnxruntime.so")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/libonnxruntime.so is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_corrupt() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libonnxruntime.so");
+        std::fs::write(&path, "not a library").unwrap();
+        let error = Runtime::load(&path).unwrap_err();
+        assert!(matches!(error, ModelError::Corrupt { .. }), "{error}");
+    }
+}
