@@ -11,12 +11,15 @@ pub mod lane;
 pub mod speech;
 pub mod transcript;
 pub mod voice_activity;
+pub mod weights;
 
 pub use chat::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, ReplyStream, Role, ToolCall};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
 pub use lane::{Engine, Lane, Progress, SlotId, Slots};
-pub use speech::{ClauseStream, Clause, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming};
+pub use speech::{
+    Clause, ClauseStream, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming,
+};
 pub use transcript::{
     HearingStream, SpeechToText, SttInput, SttOptions, Transcript, TranscriptStream,
 };
