@@ -1,1 +1,20 @@
 //! Chat with a local LLM through llama.cpp.
+//!
+//! [`Llama`] is one model on one lane thread. It evaluates several replies in one batch, keeps what
+//! it evaluated so that the next turn of a call starts where the last one ended, and stops within
+//! one token when a reply's stream is dropped.
+
+mod config;
+mod engine;
+mod llama;
+mod logs;
+mod network;
+mod plan;
+mod prefix;
+mod prompt;
+mod template;
+mod text;
+mod weights;
+
+pub use config::LlamaConfig;
+pub use llama::Llama;

@@ -1,0 +1,69 @@
+//! What to load and how much of the machine it may use.
+
+use std::path::PathBuf;
+
+/// A model and its share of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LlamaConfig {
+    /// The GGUF file.
+    pub model: PathBuf,
+    /// Threads that compute. Default 2. Never more than free cores: the threads wait for each other
+    /// spinning, and one that has to share its core holds up the rest.
+    pub threads: u32,
+    /// The longest chat with its reply, tokens. Default 4096; never more than the model was trained for.
+    /// Each slot takes its share of memory from the start: 12 kB a token for a 0.5B, 28 kB for a 1.5B.
+    pub context_tokens: u32,
+    /// Replies at work at once. Default 4; more wait in the lane's queue.
+    pub slots: u32,
+    /// Evaluated prompts kept beside those of the replies at work, the least recently used given up
+    /// first. Default 4. They cost no memory of their own.
+    pub kept_prompts: u32,
+    /// The most tokens evaluated in one step. Default 64. Smaller lets a new or dropped reply be
+    /// noticed sooner while a long prompt is evaluated; larger evaluates long prompts faster.
+    pub batch_tokens: u32,
+    /// Layers on the GPU, where this was built for one. Default all.
+    pub gpu_layers: u32,
+}
+
+impl LlamaConfig {
+    /// The defaults for a model.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            threads: 2,
+            context_tokens: 4096,
+            slots: 4,
+            kept_prompts: 4,
+            batch_tokens: 64,
+            gpu_layers: 999,
+        }
+    }
+
+    /// Sequences that the engine keeps apart: one a slot and one a kept prompt.
+    pub(crate) fn sequences(&self) -> u32 {
+        self.slots.max(1).saturating_add(self.kept_prompts)
+    }
+
+    /// The most rows of one step: every slot can have one.
+    pub(crate) fn step_tokens(&self) -> u32 {
+        self.batch_tokens.max(self.slots).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_a_row_in_a_step_however_small_the_batch() {
+        let config = LlamaConfig { batch_tokens: 1, slots: 8, ..LlamaConfig::new("m.gguf") };
+        assert_eq!(config.step_tokens(), 8);
+    }
+
+    #[test]
+    fn there_is_a_sequence_for_every_slot() {
+        let config = LlamaConfig { slots: 3, kept_prompts: 0, ..LlamaConfig::new("m.gguf") };
+        assert_eq!(config.sequences(), 3);
+        assert_eq!(LlamaConfig { slots: 0, ..config }.sequences(), 1);
+    }
+}

@@ -1,0 +1,76 @@
+//! The chat model: a lane around the engine.
+
+use trunkline_inference::{Chat, ChatModel, Lane, ModelError, ReplyStream};
+
+use crate::{
+    config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate,
+    weights::Weights,
+};
+
+const NAME: &str = "llama";
+
+/// A local language model at work. Cloning shares it; it is unloaded when the last clone and the
+/// last reply are gone.
+#[derive(Clone)]
+pub struct Llama {
+    lane: Lane<ReplyEngine<Weights>>,
+}
+
+impl Llama {
+    /// Loads the model on a thread of its own and waits until it is loaded, seconds for large ones.
+    ///
+    /// Says [`ModelError::Missing`] or [`ModelError::Corrupt`] of a file that cannot be used.
+    pub fn load(config: LlamaConfig) -> Result<Self, ModelError> {
+        let load_engine = move || {
+            let weights = Weights::load(&config)?;
+            let template =
+                ChatTemplate::of_model(weights.chat_template().as_deref(), weights.token_texts())
+                    .map_err(|reason| ModelError::Corrupt { path: config.model.clone(), reason })?;
+            let limits = weights.limits(&config);
+            Ok(ReplyEngine::new(weights, template, limits))
+        };
+        Ok(Self { lane: Lane::start(NAME, load_engine)? })
+    }
+
+    /// Replies being worked on, warm-ups included.
+    pub fn active(&self) -> usize {
+        self.lane.load().active()
+    }
+}
+
+impl ChatModel for Llama {
+    fn reply(&self, chat: Chat) -> ReplyStream {
+        self.lane.open(chat)
+    }
+}
+
+impl std::fmt::Debug for Llama {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Llama").field("active", &self.active()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_model_is_reported_with_its_path_and_a_remedy() {
+        let error = Llama::load(LlamaConfig::new("/nowhere/model.gguf")).unwrap_err();
+        assert!(matches!(&error, ModelError::Missing { path } if path.ends_with("model.gguf")));
+        assert!(error.to_string().contains("trunkline models pull"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_model_is_reported_with_what_llama_cpp_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.gguf");
+        std::fs::write(&path, b"GGUF and then nothing that makes sense").unwrap();
+        let error = Llama::load(LlamaConfig::new(&path)).unwrap_err();
+        assert!(
+            matches!(&error, ModelError::Corrupt { reason, .. } if !reason.is_empty()),
+            "{error}"
+        );
+        assert!(error.to_string().contains("trunkline models verify"));
+    }
+}

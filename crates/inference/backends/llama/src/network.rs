@@ -1,0 +1,62 @@
+//! What the engine asks of a language model: tokens in, the next token out, over several sequences
+//! whose evaluated tokens the model remembers.
+
+use llama_cpp_2::token::LlamaToken;
+use trunkline_inference::ChatOptions;
+
+/// A token to be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) token: LlamaToken,
+    /// Its place in the sequence, from 0: all before it have been evaluated.
+    pub(crate) position: usize,
+    pub(crate) sequence: usize,
+    /// Whether the token after it will be sampled.
+    pub(crate) is_sampled: bool,
+}
+
+/// Why rows were not evaluated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum EvaluateError {
+    /// No room for them; nothing has changed.
+    Full,
+    /// The sequences concerned are no longer what they were.
+    Failed(String),
+}
+
+/// How much is evaluated at once and at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) slots: usize,
+    pub(crate) sequences: usize,
+    pub(crate) step_tokens: usize,
+    pub(crate) context_tokens: usize,
+}
+
+/// A language model and what it remembers. Sequences are numbered from 0.
+pub(crate) trait Network {
+    /// Chooses the next token, with the randomness of one reply.
+    type Sampler;
+
+    /// The tokens of a text, the texts of control tokens read as such.
+    fn tokenize(&self, text: &str) -> Vec<LlamaToken>;
+    /// The texts of the control tokens.
+    fn control_texts(&self) -> &[String];
+    /// The bytes that a token stands for; none for control tokens. May end inside a character.
+    fn piece(&self, token: LlamaToken) -> Vec<u8>;
+    /// Whether the token ends a reply.
+    fn is_end(&self, token: LlamaToken) -> bool;
+    /// Whether a sequence can be cut anywhere; false for models with a running state.
+    fn can_trim(&self) -> bool;
+    /// A sampler for one reply.
+    fn sampler(&self, options: &ChatOptions) -> Self::Sampler;
+
+    /// Forgets all of a sequence from `keep` on. Says how much is left: less when the model cannot.
+    fn trim(&mut self, sequence: usize, keep: usize) -> usize;
+    /// Makes `to`, which is empty, remember the first `keep` tokens of `from`.
+    fn copy(&mut self, from: usize, to: usize, keep: usize);
+    /// Evaluates the rows in one pass.
+    fn evaluate(&mut self, rows: &[Row]) -> Result<(), EvaluateError>;
+    /// The token after row number `row` of the last evaluation.
+    fn sample(&mut self, row: usize, sampler: &mut Self::Sampler) -> LlamaToken;
+}
