@@ -1,0 +1,186 @@
+//! The module's C functions: pointers checked, panics caught, everything else in plain Rust.
+
+#![expect(unsafe_code, reason = "this is the C boundary")]
+
+use std::{
+    ffi::{CStr, c_char, c_void},
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+use crate::{
+    abi::{
+        self, Answer, ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status,
+    },
+    transcription::{Model, State},
+};
+
+static FUNCTIONS: Functions = Functions {
+    version: abi::VERSION,
+    load,
+    free_model,
+    new_state,
+    free_state,
+    transcribe,
+};
+
+/// The table of everything this module does; its version is its first field.
+// SAFETY: the name is this module's own; nothing else in a process exports it.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn trunkline_whisper_functions() -> *const c_void {
+    ptr::from_ref(&FUNCTIONS).cast()
+}
+
+unsafe extern "C" fn load(
+    path: *const c_char,
+    options: LoadOptions,
+    error: *mut ErrorText,
+) -> *mut ModelHandle {
+    let loaded = guarded(|| {
+        if path.is_null() {
+            return Err("no path".to_owned());
+        }
+        // SAFETY: not null, and the caller ends it with a zero.
+        let path = unsafe { CStr::from_ptr(path) }.to_str().map_err(|e| e.to_string())?;
+        Model::load(path, options)
+    });
+    handed_over(loaded, error).cast()
+}
+
+unsafe extern "C" fn free_model(model: *mut ModelHandle) {
+    // SAFETY: the pointer is null or came from `load`, and is not used again.
+    unsafe { free::<Model>(model.cast()) };
+}
+
+unsafe extern "C" fn new_state(
+    model: *const ModelHandle,
+    error: *mut ErrorText,
+) -> *mut StateHandle {
+    let made = guarded(|| {
+        // SAFETY: the pointer is null or came from `load`, and outlives this call.
+        let model = unsafe { model.cast::<Model>().as_ref() }.ok_or("no model")?;
+        model.new_state()
+    });
+    handed_over(made, error).cast()
+}
+
+unsafe extern "C" fn free_state(state: *mut StateHandle) {
+    // SAFETY: the pointer is null or came from `new_state`, and is not used again.
+    unsafe { free::<State>(state.cast()) };
+}
+
+unsafe extern "C" fn transcribe(
+    state: *mut StateHandle,
+    request: *const Request,
+    answer: *mut Answer,
+    error: *mut ErrorText,
+) -> Status {
+    let outcome = guarded(|| {
+        // SAFETY: the pointers are null or valid, and the caller lets nobody else use the state.
+        let state = unsafe { state.cast::<State>().as_mut() }.ok_or("no state")?;
+        // SAFETY: as above; the request and what it points to live until this returns.
+        let request = unsafe { request.as_ref() }.ok_or("no request")?;
+        // SAFETY: as the request's documentation promises.
+        unsafe { state.transcribe(request) }
+    });
+    match outcome {
+        Ok(Some(filled)) if !answer.is_null() => {
+            // SAFETY: not null, and the caller gives room for an answer.
+            unsafe { answer.write(filled) };
+            Status::DONE
+        }
+        Ok(_) => Status::ABORTED,
+        Err(reason) => {
+            tell(error, &reason);
+            Status::FAILED
+        }
+    }
+}
+
+/// Runs `work`, with a panic as a failure.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the module panicked".to_owned()))
+}
+
+/// Boxes a result for the caller to own, or tells why there is none.
+fn handed_over<T>(result: Result<T, String>, error: *mut ErrorText) -> *mut T {
+    match result {
+        Ok(value) => Box::into_raw(Box::new(value)),
+        Err(reason) => {
+            tell(error, &reason);
+            ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+/// `pointer` is null or came from [`handed_over`] with this type, and is not used again.
+unsafe fn free<T>(pointer: *mut T) {
+    if !pointer.is_null() {
+        // SAFETY: as this function asks.
+        let owned = unsafe { Box::from_raw(pointer) };
+        // A panic while freeing leaks the rest, which is all that can be done about it here.
+        drop(guarded(|| {
+            drop(owned);
+            Ok(())
+        }));
+    }
+}
+
+fn tell(error: *mut ErrorText, reason: &str) {
+    let mut text = ErrorText { bytes: [0; 256] };
+    let length = reason.floor_char_boundary(text.bytes.len() - 1);
+    text.bytes[..length].copy_from_slice(&reason.as_bytes()[..length]);
+    if !error.is_null() {
+        // SAFETY: not null, and the caller gives room for an error text.
+        unsafe { error.write(text) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use super::*;
+
+    fn text_of(error: &ErrorText) -> &str {
+        CStr::from_bytes_until_nul(&error.bytes).unwrap().to_str().unwrap()
+    }
+
+    #[test]
+    fn a_panic_stays_on_this_side() {
+        let caught: Result<(), _> = guarded(|| panic!("on purpose"));
+        assert_eq!(caught.unwrap_err(), "the module panicked");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_letter() {
+        let mut error = ErrorText { bytes: [1; 256] };
+        tell(&raw mut error, &"é".repeat(200));
+        assert_eq!(text_of(&error), "é".repeat(127));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_gives_null_and_a_reason() {
+        let mut error = ErrorText { bytes: [0; 256] };
+        let options = LoadOptions { gpu: 0, flash_attention: 0 };
+        // SAFETY: a path ended by a zero and room for an error.
+        let model = unsafe { load(c"/no/such/model".as_ptr(), options, &raw mut error) };
+        assert!(model.is_null());
+        assert!(!text_of(&error).is_empty());
+    }
+
+    #[test]
+    fn null_pointers_are_refused_not_followed() {
+        let mut error = ErrorText { bytes: [0; 256] };
+        let mut answer = MaybeUninit::uninit();
+        // SAFETY: null is allowed for every pointer but those with room behind them.
+        let status = unsafe {
+            free_model(ptr::null_mut());
+            free_state(ptr::null_mut());
+            assert!(new_state(ptr::null(), &raw mut error).is_null());
+            transcribe(ptr::null_mut(), ptr::null(), answer.as_mut_ptr(), &raw mut error)
+        };
+        assert_eq!((status, text_of(&error)), (Status::FAILED, "no state"));
+    }
+}

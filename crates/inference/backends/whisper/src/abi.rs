@@ -1,0 +1,103 @@
+//! What passes between this process and the whisper module: plain C layouts and one table of
+//! functions. The module compiles this same file.
+
+use std::ffi::{c_char, c_void};
+
+/// Raised whenever anything in this file changes. Both sides refuse another number.
+pub(crate) const VERSION: u32 = 1;
+
+/// A loaded model, owned by the module.
+#[repr(C)]
+pub(crate) struct ModelHandle {
+    opaque: [u8; 0],
+}
+
+/// Working memory for one transcription at a time, owned by the module.
+#[repr(C)]
+pub(crate) struct StateHandle {
+    opaque: [u8; 0],
+}
+
+/// How a call went.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(pub(crate) i32);
+
+impl Status {
+    /// The answer is filled in.
+    pub(crate) const DONE: Self = Self(0);
+    /// The abort callback said so.
+    pub(crate) const ABORTED: Self = Self(1);
+    /// The request or the engine is at fault; the error text says why.
+    pub(crate) const FAILED: Self = Self(2);
+}
+
+/// Room for an error's text: UTF-8, cut to fit, ended by a zero.
+#[repr(C)]
+pub(crate) struct ErrorText {
+    pub(crate) bytes: [u8; 256],
+}
+
+/// What to transcribe and how. Every pointer lives until the call returns.
+#[repr(C)]
+pub(crate) struct Request {
+    /// 16 kHz mono, -1..=1.
+    pub(crate) samples: *const f32,
+    pub(crate) samples_len: usize,
+    /// ISO 639-1, ended by a zero; null has the model find out.
+    pub(crate) language: *const c_char,
+    /// UTF-8 of `prompt_len` bytes: what was said before, or words that are likely to come.
+    pub(crate) prompt: *const u8,
+    pub(crate) prompt_len: usize,
+    /// Encoder positions, 50 a second; 0 is all 1500.
+    pub(crate) audio_positions: u32,
+    /// Tokens after which decoding stops.
+    pub(crate) most_tokens: u32,
+    pub(crate) threads: u32,
+    /// Asked between encoding and each token, on the calling thread; true gives up.
+    pub(crate) abort: Option<unsafe extern "C" fn(*mut c_void) -> bool>,
+    pub(crate) abort_argument: *mut c_void,
+}
+
+/// What was understood. The text belongs to the state and lives until its next call.
+#[repr(C)]
+pub(crate) struct Answer {
+    pub(crate) text: *const u8,
+    pub(crate) text_len: usize,
+    /// Sum of the tokens' log-probabilities.
+    pub(crate) logprob_sum: f32,
+    pub(crate) tokens: u32,
+    /// 0..=1; 1 where there is no text.
+    pub(crate) no_speech: f32,
+    /// ISO 639-1 in two or three letters, rest zero.
+    pub(crate) language: [u8; 4],
+}
+
+/// Everything the module does. None of it unwinds.
+#[repr(C)]
+pub(crate) struct Functions {
+    pub(crate) version: u32,
+    /// Loads a model file (a path ended by a zero); null and an error text on failure.
+    pub(crate) load:
+        unsafe extern "C" fn(*const c_char, LoadOptions, *mut ErrorText) -> *mut ModelHandle,
+    pub(crate) free_model: unsafe extern "C" fn(*mut ModelHandle),
+    /// Null and an error text on failure. A state keeps its model alive.
+    pub(crate) new_state:
+        unsafe extern "C" fn(*const ModelHandle, *mut ErrorText) -> *mut StateHandle,
+    pub(crate) free_state: unsafe extern "C" fn(*mut StateHandle),
+    /// Not for two threads at once on one state.
+    pub(crate) transcribe: unsafe extern "C" fn(
+        *mut StateHandle,
+        *const Request,
+        *mut Answer,
+        *mut ErrorText,
+    ) -> Status,
+}
+
+/// How to load a model; zero is no.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct LoadOptions {
+    pub(crate) gpu: u8,
+    pub(crate) flash_attention: u8,
+}

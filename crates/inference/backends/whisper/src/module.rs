@@ -1,0 +1,311 @@
+//! The whisper module behind a safe face: found, loaded, its version checked, its pointers owned.
+
+#![expect(unsafe_code, reason = "the module is called through C functions")]
+
+use std::{
+    env,
+    ffi::{CStr, CString, c_void},
+    mem::MaybeUninit,
+    path::{Path, PathBuf},
+    ptr::{self, NonNull},
+    slice,
+    sync::Arc,
+};
+
+use libloading::Library;
+use trunkline_inference::ModelError;
+
+use crate::abi::{
+    Answer, ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status, VERSION,
+};
+
+const ENGINE: &str = "whisper";
+const FILE_NAME: &str = "libtrunkline_whisper_module.so";
+/// A function without arguments that returns the table of functions.
+const SYMBOL: &[u8] = b"trunkline_whisper_functions\0";
+
+/// The loaded module.
+struct Module {
+    /// Points into the library.
+    functions: &'static Functions,
+    /// Unloading code that left threads behind is not worth the memory: kept until the process ends.
+    _library: &'static Library,
+}
+
+/// A loaded model.
+pub(crate) struct Model {
+    module: Module,
+    handle: NonNull<ModelHandle>,
+}
+
+/// Working memory for one transcription at a time.
+pub(crate) struct State {
+    model: Arc<Model>,
+    handle: NonNull<StateHandle>,
+}
+
+/// What to transcribe, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    /// 16 kHz mono, -1..=1.
+    pub(crate) samples: &'a [f32],
+    /// ISO 639-1; `None` has the model find out.
+    pub(crate) language: Option<&'a str>,
+    /// What was said before, or words that are likely to come.
+    pub(crate) prompt: &'a str,
+    /// Encoder positions, 50 a second; 0 is all of them.
+    pub(crate) audio_positions: u32,
+    /// Tokens after which decoding stops.
+    pub(crate) most_tokens: u32,
+    /// Threads that compute.
+    pub(crate) threads: u32,
+}
+
+/// What the model understood in a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Understood {
+    /// Trimmed.
+    pub(crate) text: String,
+    /// Sum of the tokens' log-probabilities.
+    pub(crate) logprob_sum: f32,
+    pub(crate) tokens: u32,
+    /// 0..=1; 1 where there is no text.
+    pub(crate) no_speech: f32,
+    /// ISO 639-1; empty for a model of one language.
+    pub(crate) language: String,
+}
+
+// SAFETY: the module's handles may be used from any thread, one at a time; a model's functions only
+// read it.
+unsafe impl Send for Model {}
+// SAFETY: as above.
+unsafe impl Sync for Model {}
+// SAFETY: as above; `transcribe` takes the state mutably.
+unsafe impl Send for State {}
+
+impl Model {
+    /// Finds and loads the module, then the model file.
+    pub(crate) fn load(
+        model: &Path,
+        module: Option<&Path>,
+        options: LoadOptions,
+    ) -> Result<Arc<Self>, ModelError> {
+        if !model.is_file() {
+            return Err(ModelError::Missing { path: model.to_owned() });
+        }
+        let module = Module::open(module)?;
+        let corrupt = |reason| ModelError::Corrupt { path: model.to_owned(), reason };
+        let path = CString::new(model.as_os_str().as_encoded_bytes())
+            .map_err(|_| corrupt("its path holds a zero".to_owned()))?;
+        let mut error = ErrorText { bytes: [0; 256] };
+        // SAFETY: the path is ended by a zero and there is room for an error.
+        let handle = unsafe { (module.functions.load)(path.as_ptr(), options, &raw mut error) };
+        let handle = NonNull::new(handle).ok_or_else(|| corrupt(error.text()))?;
+        Ok(Arc::new(Self { module, handle }))
+    }
+
+    /// Makes working memory.
+    pub(crate) fn new_state(self: &Arc<Self>) -> Result<State, ModelError> {
+        let mut error = ErrorText { bytes: [0; 256] };
+        // SAFETY: the model lives as long as `self`, and there is room for an error.
+        let handle =
+            unsafe { (self.module.functions.new_state)(self.handle.as_ptr(), &raw mut error) };
+        let handle = NonNull::new(handle).ok_or_else(|| failed(error.text()))?;
+        Ok(State { model: Arc::clone(self), handle })
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `load` and is not used again; states hold the model.
+        unsafe { (self.module.functions.free_model)(self.handle.as_ptr()) };
+    }
+}
+
+impl State {
+    /// Transcribes a window; `None` when `interrupted` said to give up. It is asked after encoding
+    /// and before each token.
+    pub(crate) fn transcribe(
+        &mut self,
+        window: &Window<'_>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Understood>, ModelError> {
+        let language = window.language.map(CString::new).transpose();
+        let language = language
+            .map_err(|_| ModelError::BadRequest("a language's name holds a zero".to_owned()))?;
+        let mut interrupted = interrupted;
+        let request = Request {
+            samples: window.samples.as_ptr(),
+            samples_len: window.samples.len(),
+            language: language.as_deref().map_or(ptr::null(), CStr::as_ptr),
+            prompt: window.prompt.as_ptr(),
+            prompt_len: window.prompt.len(),
+            audio_positions: window.audio_positions,
+            most_tokens: window.most_tokens,
+            threads: window.threads,
+            abort: Some(abort),
+            abort_argument: (&raw mut interrupted).cast(),
+        };
+        let mut answer = MaybeUninit::uninit();
+        let mut error = ErrorText { bytes: [0; 256] };
+        // SAFETY: the state is this thread's alone through `&mut self`; everything in the request
+        // outlives the call; there is room for the answer and the error.
+        let status = unsafe {
+            (self.model.module.functions.transcribe)(
+                self.handle.as_ptr(),
+                &raw const request,
+                answer.as_mut_ptr(),
+                &raw mut error,
+            )
+        };
+        match status {
+            // SAFETY: the module fills the answer when it says so, and its text lives until the
+            // state's next call.
+            Status::DONE => Ok(Some(unsafe { understood(&answer.assume_init()) })),
+            Status::ABORTED => Ok(None),
+            _ => Err(failed(error.text())),
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `new_state` and is not used again.
+        unsafe { (self.model.module.functions.free_state)(self.handle.as_ptr()) };
+    }
+}
+
+impl Module {
+    fn open(path: Option<&Path>) -> Result<Self, ModelError> {
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => find(&places())?,
+        };
+        // SAFETY: the module is ours; loading it runs no code but ggml's own initialisers.
+        let library = unsafe { Library::new(&path) }.map_err(|e| unusable(&path, &e.to_string()))?;
+        let library: &'static Library = Box::leak(Box::new(library));
+        // SAFETY: the symbol, where it exists, has this type in every version of the module.
+        let table = unsafe { library.get::<unsafe extern "C" fn() -> *const c_void>(SYMBOL) }
+            .map_err(|e| unusable(&path, &e.to_string()))?;
+        // SAFETY: it takes nothing and returns a static table whose first field is its version.
+        let functions = unsafe { table() };
+        // SAFETY: every version's table begins with a u32.
+        let version = unsafe { functions.cast::<u32>().as_ref() }.copied();
+        if version != Some(VERSION) {
+            let reason = format!("it speaks version {version:?}, this program {VERSION}");
+            return Err(unusable(&path, &reason));
+        }
+        // SAFETY: the same version is the same layout, and the library is never unloaded.
+        let functions = unsafe { &*functions.cast::<Functions>() };
+        Ok(Self { functions, _library: library })
+    }
+}
+
+/// Where the module may lie, in the order of search.
+fn places() -> Vec<PathBuf> {
+    let exe = env::current_exe().unwrap_or_default();
+    let beside = exe.parent().unwrap_or(Path::new(".")).to_owned();
+    let folders = [
+        beside.clone(),
+        beside.join("../lib/trunkline"),
+        beside.join("deps"),
+        beside.join(".."),
+    ];
+    folders.into_iter().map(|folder| folder.join(FILE_NAME)).collect()
+}
+
+fn find(places: &[PathBuf]) -> Result<PathBuf, ModelError> {
+    places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
+        let looked: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
+        failed(format!(
+            "{FILE_NAME} is not beside the program: build trunkline-whisper-module, or name the \
+             file in the configuration (looked at {})",
+            looked.join(", ")
+        ))
+    })
+}
+
+fn unusable(path: &Path, reason: &str) -> ModelError {
+    failed(format!(
+        "the module {} cannot be used: {reason}; build it with this program",
+        path.display()
+    ))
+}
+
+fn failed(reason: String) -> ModelError {
+    ModelError::Engine { engine: ENGINE, reason }
+}
+
+/// # Safety
+/// The answer is the module's, and its state has not been called since.
+unsafe fn understood(answer: &Answer) -> Understood {
+    // SAFETY: the text is of this length by the module's promise, and not null.
+    let text = unsafe { slice::from_raw_parts(answer.text, answer.text_len) };
+    let language = CStr::from_bytes_until_nul(&answer.language).unwrap_or_default();
+    Understood {
+        text: String::from_utf8_lossy(text).trim().to_owned(),
+        logprob_sum: answer.logprob_sum,
+        tokens: answer.tokens,
+        no_speech: answer.no_speech,
+        language: language.to_string_lossy().into_owned(),
+    }
+}
+
+/// # Safety
+/// `argument` is the `interrupted` of a [`State::transcribe`] that has not returned.
+unsafe extern "C" fn abort(argument: *mut c_void) -> bool {
+    // SAFETY: as this function asks; whisper.cpp calls it on the transcribing thread only.
+    let interrupted = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> bool>() };
+    interrupted()
+}
+
+impl ErrorText {
+    fn text(&self) -> String {
+        let text = CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default();
+        text.to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_has_the_module_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let places: Vec<_> = ["a", "b", "c"].map(|n| folder.path().join(n)).to_vec();
+        fs::write(&places[1], "").unwrap();
+        fs::write(&places[2], "").unwrap();
+        assert_eq!(find(&places).unwrap(), places[1]);
+    }
+
+    #[test]
+    fn a_missing_module_says_where_it_was_looked_for_and_what_to_do() {
+        let said = find(&["/no/where.so".into()]).unwrap_err().to_string();
+        assert!(said.contains("/no/where.so") && said.contains("build"), "{said}");
+    }
+
+    #[test]
+    fn the_program_s_own_folder_comes_first() {
+        let exe = env::current_exe().unwrap();
+        assert_eq!(places()[0].parent(), exe.parent());
+    }
+
+    #[test]
+    fn a_library_that_is_none_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "not a library").unwrap();
+        let said = Module::open(Some(&path)).err().unwrap().to_string();
+        assert!(said.contains(FILE_NAME), "{said}");
+    }
+
+    #[test]
+    fn a_missing_model_is_told_before_anything_is_loaded() {
+        let options = LoadOptions { gpu: 0, flash_attention: 0 };
+        let missing = Model::load(Path::new("/no/model"), Some(Path::new("/no/module")), options);
+        assert!(matches!(missing.err(), Some(ModelError::Missing { .. })));
+    }
+}
