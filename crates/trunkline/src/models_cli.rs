@@ -15,6 +15,8 @@ use trunkline_inference::catalog::{
     PullOptions, Quiet, Stage, Verdict,
 };
 
+use crate::{config::Config, exit::Failure};
+
 /// Where no terminal shows a bar, a line comes each time this share of a stage is done, in percent.
 const LINE_EVERY: u64 = 25;
 /// Smaller stages, in bytes, are over before a line is worth reading.
@@ -25,6 +27,12 @@ const WORTH_LINES: u64 = 100_000_000;
 pub(crate) struct ModelsArgs {
     #[command(subcommand)]
     command: Command,
+    /// The config file, whose `models.dir` is used.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The models' folder, instead of the config's.
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// A catalog file instead of the one built in.
     #[arg(long, global = true, value_name = "FILE")]
     catalog: Option<PathBuf>,
@@ -68,45 +76,43 @@ impl Which {
     }
 }
 
-/// Runs the command on the models in `dir`, with its answer to `out` and its progress on standard
-/// error. Returns the exit code: 0, 1, 2 or one of sysexits.
-pub(crate) fn run(args: &ModelsArgs, dir: &Path, out: &mut dyn Write) -> u8 {
-    let observer = Shown::on_this_terminal();
-    let observer: &dyn PullObserver = if args.json { &Quiet } else { &observer };
-    let result = match answer(args, dir, observer) {
-        Ok(answer) => {
-            let code = answer.code;
-            let text =
-                if args.json { format!("{:#}", answer.json) } else { answer.lines.join("\n") };
-            writeln!(out, "{text}").map(|()| code)
-        }
-        Err(error) if args.json => {
-            let body = json!({ "error": error.to_string() });
-            writeln!(out, "{body:#}").map(|()| exit_code(&error))
-        }
-        Err(error) => writeln!(io::stderr(), "error: {error}").map(|()| exit_code(&error)),
+/// Runs the command; its answer goes to standard output, its progress to standard error.
+pub(crate) fn run(args: ModelsArgs) -> Result<(), Failure> {
+    let dir = match args.dir {
+        Some(dir) => dir,
+        None => Config::load(args.config.as_deref())?.models.dir,
     };
-    // A reader that went away has no more use for the answer.
-    result.unwrap_or(1)
+    let shown = Shown::on_this_terminal();
+    let observer: &dyn PullObserver = if args.json { &Quiet } else { &shown };
+    let answered = answer(&args.command, args.catalog.as_deref(), &dir, observer);
+    let text = match &answered {
+        Ok(answer) if args.json => format!("{:#}\n", answer.json),
+        Ok(answer) => answer.lines.iter().map(|line| format!("{line}\n")).collect(),
+        Err(error) if args.json => format!("{:#}\n", json!({ "error": error.to_string() })),
+        Err(_) => String::new(),
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::new)?;
+    answered.map_err(|error| failure(&error))?.failure.map_or(Ok(()), Err)
 }
 
 /// What a command says, for people and for programs.
 struct Answer {
     lines: Vec<String>,
     json: Value,
-    code: u8,
+    failure: Option<Failure>,
 }
 
 fn answer(
-    args: &ModelsArgs,
+    command: &Command,
+    catalog: Option<&Path>,
     dir: &Path,
     observer: &dyn PullObserver,
 ) -> Result<Answer, CatalogError> {
-    let catalog = match &args.catalog {
+    let catalog = match catalog {
         Some(path) => Catalog::read(path)?,
         None => Catalog::built_in(),
     };
-    match &args.command {
+    match command {
         Command::List => Ok(list(&catalog, dir)),
         Command::Pull { which, from } => {
             let models = catalog.select(&which.names())?;
@@ -142,7 +148,7 @@ fn list(catalog: &Catalog, dir: &Path) -> Answer {
             "licence": model.licence, "note": model.note, "sets": sets,
         }));
     }
-    Answer { lines, json: json!({ "dir": dir, "models": rows }), code: 0 }
+    Answer { lines, json: json!({ "dir": dir, "models": rows }), failure: None }
 }
 
 fn row([model, engine, size, here, licence, sets]: [&str; 6]) -> String {
@@ -159,7 +165,7 @@ fn pulled(models: &[&Model], dir: &Path) -> Answer {
         .iter()
         .map(|model| json!({ "name": model.name, "licence": model.licence, "note": model.note }))
         .collect();
-    Answer { lines, json: json!({ "dir": dir, "models": rows }), code: 0 }
+    Answer { lines, json: json!({ "dir": dir, "models": rows }), failure: None }
 }
 
 fn verified(reports: &[FileReport]) -> Answer {
@@ -186,30 +192,34 @@ fn verified(reports: &[FileReport]) -> Answer {
         }));
     }
     let bad = reports.iter().filter(|report| !report.verdict.is_good()).count();
-    lines.push(match bad {
-        0 => format!("all {} files are good", reports.len()),
-        _ => format!("{bad} of {} files are not good: run `trunkline models pull`", reports.len()),
+    let failure = (bad > 0).then(|| {
+        let sentence = "files are not good: run `trunkline models pull`";
+        Failure::bad_input(format!("{bad} of {} {sentence}", reports.len()))
     });
-    Answer { lines, json: json!({ "good": bad == 0, "files": rows }), code: u8::from(bad > 0) }
+    if bad == 0 {
+        lines.push(format!("all {} files are good", reports.len()));
+    }
+    Answer { lines, json: json!({ "good": bad == 0, "files": rows }), failure }
 }
 
-/// As in sysexits, so that a script can tell what to do about it.
-fn exit_code(error: &CatalogError) -> u8 {
+/// The exit code tells a script what to do about it.
+fn failure(error: &CatalogError) -> Failure {
     match error {
-        CatalogError::UnknownName { .. } => 2,
         CatalogError::WrongHash { .. }
         | CatalogError::Truncated { .. }
         | CatalogError::MemberMissing { .. }
         | CatalogError::DamagedPackage { .. }
-        | CatalogError::ConversionFailed { .. } => 65,
-        CatalogError::NotInFolder { .. } => 66,
+        | CatalogError::ConversionFailed { .. }
+        | CatalogError::Malformed { .. }
+        | CatalogError::MissingLicence { .. } => Failure::bad_input(error),
+        CatalogError::NotInFolder { .. } | CatalogError::UnknownName { .. } => {
+            Failure::no_input(error)
+        }
         CatalogError::NoProgram { .. }
         | CatalogError::PackageGone { .. }
-        | CatalogError::FetchFailed { .. } => 69,
-        CatalogError::NoSource { attempts, .. } => attempts.first().map_or(69, exit_code),
-        CatalogError::DiskFull { .. } => 73,
-        CatalogError::Io { .. } => 74,
-        CatalogError::Malformed { .. } | CatalogError::MissingLicence { .. } => 78,
+        | CatalogError::FetchFailed { .. }
+        | CatalogError::NoSource { .. } => Failure::unavailable(error),
+        CatalogError::DiskFull { .. } | CatalogError::Io { .. } => Failure::new(error),
     }
 }
 
@@ -299,4 +309,55 @@ impl PullObserver for Shown {
 
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(command: Command, dir: &Path) -> Result<Answer, CatalogError> {
+        answer(&command, None, dir, &Quiet)
+    }
+
+    fn which(names: &[&str]) -> Which {
+        Which { names: names.iter().map(ToString::to_string).collect(), set: Vec::new() }
+    }
+
+    #[test]
+    fn the_list_shows_every_model_with_its_licence_and_its_sets() {
+        let dir = tempfile::tempdir().unwrap();
+        let answer = ask(Command::List, dir.path()).unwrap();
+        assert_eq!(answer.lines.len(), 1 + Catalog::built_in().models.len());
+        let silero = answer.lines.iter().find(|line| line.starts_with("silero-vad ")).unwrap();
+        let words: Vec<&str> = silero.split_whitespace().collect();
+        assert_eq!(
+            words,
+            ["silero-vad", "silero", "3", "MB", "no", "MIT", "a100", "starter", "tiny"]
+        );
+        assert_eq!(answer.json["models"][0]["here"], "no");
+    }
+
+    #[test]
+    fn what_is_missing_fails_the_verification_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let answer = ask(Command::Verify { which: which(&["silero-vad"]) }, dir.path()).unwrap();
+        assert!(answer.failure.is_some());
+        assert_eq!(answer.json["good"], false);
+        assert!(answer.lines[0].starts_with("missing "), "{}", answer.lines[0]);
+    }
+
+    #[test]
+    fn a_folder_that_has_nothing_is_named() {
+        let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pull =
+            Command::Pull { which: which(&["silero-vad"]), from: Some(from.path().to_owned()) };
+        let error = ask(pull, dir.path()).err().unwrap();
+        assert!(error.to_string().contains("silero-vad==6.2.3"), "{error}");
+    }
+
+    #[test]
+    fn without_a_name_the_starter_set_is_meant() {
+        assert_eq!(which(&[]).names(), ["starter"]);
+        assert_eq!(which(&["tiny", "kokoro-82m"]).names(), ["tiny", "kokoro-82m"]);
+    }
 }
