@@ -60,7 +60,9 @@ impl State {
         // SAFETY: null or valid by the caller's promise.
         let prompt = self.prompt_tokens(unsafe { prompt(request) });
         // SAFETY: null or ended by a zero, by the caller's promise.
-        let mut params = self.params_for(unsafe { language(request) }?);
+        let language = unsafe { language(request) }?;
+        let language = if self.context.is_multilingual() { language } else { "en" };
+        let mut params = self.params_for(language);
         params.set_tokens(&prompt);
         params.set_n_threads(int(request.threads.max(1)));
         params.set_audio_ctx(int(request.audio_positions));

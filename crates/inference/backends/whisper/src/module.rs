@@ -6,6 +6,7 @@ use std::{
     env,
     ffi::{CStr, CString, c_void},
     mem::MaybeUninit,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     ptr::{self, NonNull},
     slice,
@@ -256,7 +257,8 @@ unsafe fn understood(answer: &Answer) -> Understood {
 unsafe extern "C" fn abort(argument: *mut c_void) -> bool {
     // SAFETY: as this function asks; whisper.cpp calls it on the transcribing thread only.
     let interrupted = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> bool>() };
-    interrupted()
+    // Nothing may unwind into C++; a panic gives the window up.
+    catch_unwind(AssertUnwindSafe(interrupted)).unwrap_or(true)
 }
 
 impl ErrorText {

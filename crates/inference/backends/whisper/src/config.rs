@@ -1,0 +1,44 @@
+//! What a Whisper lane needs to know before it starts.
+
+use std::{
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
+
+/// More threads than this gain little on windows of a few seconds.
+const USEFUL_THREADS: u32 = 2;
+
+/// A Whisper lane's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WhisperConfig {
+    /// The model, in whisper.cpp's format.
+    pub model: PathBuf,
+    /// `libtrunkline_whisper_module.so`. `None` looks beside the program, in `../lib/trunkline/`, in
+    /// `deps/` and one folder up, in this order.
+    pub module: Option<PathBuf>,
+    /// Threads that compute; the default is 2, or 1 on a machine of one core. They spin while they
+    /// wait for each other: never more than there are free cores.
+    pub threads: u32,
+    /// Streams at once; the default is 16. A slot costs the sound of its turn, at most 2 MB.
+    pub slots: usize,
+    /// ISO 639-1, for streams that name no language. `None`, the default, has the model find out,
+    /// which costs the first window of each stream twice its time. Models of one language ignore it.
+    pub language: Option<String>,
+    /// Whether to use a GPU that the module was built for; the default is no.
+    pub gpu: bool,
+}
+
+impl WhisperConfig {
+    /// The defaults for the model file at `model`.
+    pub fn new(model: impl AsRef<Path>) -> Self {
+        let cores = available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+        Self {
+            model: model.as_ref().to_owned(),
+            module: None,
+            threads: cores.min(USEFUL_THREADS),
+            slots: 16,
+            language: None,
+            gpu: false,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One turn of one caller: its sound so far, what was understood of it, and what to do next. Pure.
+
+use std::time::Duration;
+
+use trunkline_audio::MediaTime;
+use trunkline_inference::{SttOptions, Transcript};
+
+use crate::{
+    evidence::Evidence,
+    loudness::{CELL, Loudness, RATE_HZ},
+    module::Understood,
+};
+
+const SECOND: usize = RATE_HZ as usize;
+/// The longest window: what is longer is cut, so that a monologue costs bounded time.
+const FULL: usize = 25 * SECOND;
+/// Where in a full window the cut may fall: its last five seconds.
+const CUT_WITHIN: usize = 5 * SECOND;
+/// A window this long ends at the next pause of this length.
+const LONG: usize = 15 * SECOND;
+const LONG_PAUSE: usize = 3 * SECOND / 10;
+/// Quiet after which the words so far are worth transcribing ahead.
+const PAUSE: usize = SECOND / 10;
+/// Quiet after the last voice that the model still hears.
+const TAIL: usize = 2 * SECOND / 5;
+/// Bytes of frozen text that go before the next window as its prompt.
+const PROMPT_BYTES: usize = 200;
+/// Questions that wait for one answer. When full, the input waits.
+const MOST_ASKS: usize = 16;
+
+/// Why a window is to be transcribed, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Why {
+    /// Somebody asked, or the stream ended.
+    Owed,
+    /// The window is full; no more input is taken until it is cut.
+    Full,
+    /// The caller paused: this may be all.
+    Pause,
+    /// There is a good deal of new sound.
+    Growth,
+}
+
+/// A piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    pub(crate) why: Why,
+    /// Samples of the window that the text will stand for.
+    covers: usize,
+    /// Samples of the window to transcribe: the rest of `covers` is silence.
+    sound: usize,
+}
+
+/// A turn's state.
+pub(crate) struct Turn {
+    window: Vec<f32>,
+    loudness: Loudness,
+    latest: Option<Latest>,
+    frozen: Frozen,
+    owed: Owed,
+    language: Option<String>,
+    hint: String,
+    partials: bool,
+}
+
+/// What was last understood of the window.
+struct Latest {
+    covers: usize,
+    text: String,
+    evidence: Evidence,
+    /// How long an asker waited for it.
+    worked: Duration,
+}
+
+/// What came before the window.
+struct Frozen {
+    text: String,
+    evidence: Evidence,
+    samples: usize,
+}
+
+#[derive(Default)]
+struct Owed {
+    asks: Vec<u32>,
+    ended: bool,
+    /// Samples heard when an answer was last given.
+    answered: Option<usize>,
+}
+
+impl Turn {
+    /// A turn without sound. `language` is for streams that name none.
+    pub(crate) fn new(options: &SttOptions, language: Option<String>) -> Self {
+        Self {
+            window: Vec::new(),
+            loudness: Loudness::default(),
+            latest: None,
+            frozen: Frozen { text: String::new(), evidence: Evidence::NONE, samples: 0 },
+            owed: Owed::default(),
+            language: options.language.clone().or(language),
+            hint: options.prompt.clone().unwrap_or_default(),
+            partials: options.partials,
+        }
+    }
+
+    /// Whether more input may come; else there is a job to do or an answer to give first.
+    pub(crate) fn takes_input(&self) -> bool {
+        self.window.len() < FULL && self.owed.asks.len() < MOST_ASKS
+    }
+
+    /// Hears 16 kHz samples.
+    pub(crate) fn hear(&mut self, samples: &[i16]) {
+        let from = self.window.len();
+        self.window.extend(samples.iter().map(|&s| f32::from(s) / 32_768.0));
+        self.loudness.push(&self.window[from..]);
+        self.freeze_at_pause();
+    }
+
+    /// Notes a question.
+    pub(crate) fn ask(&mut self, ask: u32) {
+        self.owed.asks.push(ask);
+    }
+
+    /// Notes that nothing more will be said.
+    pub(crate) fn end(&mut self) {
+        self.owed.ended = true;
+    }
+
+    /// Whether an answer is owed that takes work.
+    pub(crate) fn owes_work(&self) -> bool {
+        self.owes() && !self.is_covered()
+    }
+
+    /// Whether what `job` yields will answer for all that was heard.
+    pub(crate) fn is_served_by(&self, job: &Job) -> bool {
+        job.why != Why::Full && job.covers >= self.loudness.voice_end()
+    }
+
+    /// What to do next; `growth` is how many new samples are worth a partial transcript.
+    pub(crate) fn job(&self, growth: usize) -> Option<Job> {
+        let heard = self.window.len();
+        let voice_end = self.loudness.voice_end();
+        let job = |why, covers: usize| {
+            let sound = if voice_end == 0 { 0 } else { covers.min(voice_end + TAIL) };
+            Some(Job { why, covers, sound })
+        };
+        if self.owes_work() {
+            return job(Why::Owed, heard);
+        }
+        if heard >= FULL {
+            return job(Why::Full, self.loudness.quietest_after(heard - CUT_WITHIN));
+        }
+        if !self.partials || self.is_covered() {
+            return None;
+        }
+        if heard >= voice_end + PAUSE {
+            return job(Why::Pause, heard);
+        }
+        let covered = self.latest.as_ref().map_or(0, |l| l.covers);
+        if heard >= covered + growth { job(Why::Growth, heard) } else { None }
+    }
+
+    /// The sound of a job.
+    pub(crate) fn sound(&self, job: &Job) -> &[f32] {
+        &self.window[..job.sound]
+    }
+
+    /// The language to listen for.
+    pub(crate) fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
+
+    /// What the model reads before it listens.
+    pub(crate) fn prompt(&self) -> String {
+        let text = &self.frozen.text;
+        let from = text.ceil_char_boundary(text.len().saturating_sub(PROMPT_BYTES));
+        let tail = text.get(from..).unwrap_or_default();
+        format!("{} {tail}", self.hint).trim().to_owned()
+    }
+
+    /// Takes the result of a job, which may be older than the last input; a transcript where a
+    /// partial one is wanted.
+    pub(crate) fn settle(
+        &mut self,
+        job: &Job,
+        understood: Understood,
+        worked: Duration,
+    ) -> Option<Transcript> {
+        if self.language.is_none() && understood.tokens > 0 && !understood.language.is_empty() {
+            self.language = Some(understood.language.clone());
+        }
+        let evidence = Evidence::of(&understood);
+        let waited = if job.why == Why::Owed { worked } else { Duration::ZERO };
+        let latest =
+            Latest { covers: job.covers, text: understood.text, evidence, worked: waited };
+        self.latest = Some(latest);
+        let partial = (self.partials && job.why != Why::Owed).then(|| {
+            let end = self.frozen.samples + job.covers;
+            Transcript { worked, ..self.transcript(None, end) }
+        });
+        if job.why == Why::Full {
+            self.freeze(job.covers);
+        }
+        partial
+    }
+
+    /// How many transcripts [`answer`](Self::answer) may give.
+    pub(crate) fn answers(&self) -> usize {
+        self.owed.asks.len() + 1
+    }
+
+    /// The answers that are owed and ready; none while work is needed.
+    pub(crate) fn answer(&mut self) -> Vec<Transcript> {
+        if !self.owes() || !self.is_covered() {
+            return Vec::new();
+        }
+        let end = self.heard();
+        let asks = std::mem::take(&mut self.owed.asks);
+        let mut answers: Vec<_> =
+            asks.into_iter().map(|ask| self.transcript(Some(ask), end)).collect();
+        if answers.is_empty() {
+            answers.push(self.transcript(None, end));
+        }
+        self.owed.answered = Some(end);
+        if let Some(latest) = &mut self.latest {
+            latest.worked = Duration::ZERO;
+        }
+        self.freeze_at_pause();
+        answers
+    }
+
+    /// Whether the stream has ended and everything is answered.
+    pub(crate) fn is_done(&self) -> bool {
+        self.owed.ended && !self.owes()
+    }
+
+    fn owes(&self) -> bool {
+        let unanswered = self.owed.answered != Some(self.heard());
+        !self.owed.asks.is_empty() || (self.owed.ended && unanswered)
+    }
+
+    /// Samples since the stream began.
+    fn heard(&self) -> usize {
+        self.frozen.samples + self.window.len()
+    }
+
+    /// Whether nothing was voiced that is not understood yet.
+    fn is_covered(&self) -> bool {
+        let covered = self.latest.as_ref().map_or(0, |l| l.covers);
+        self.loudness.voice_end() <= covered
+    }
+
+    fn transcript(&self, ask: Option<u32>, end: usize) -> Transcript {
+        let (text, evidence, worked) = match &self.latest {
+            Some(l) => {
+                (joined(&self.frozen.text, &l.text), self.frozen.evidence.and(l.evidence), l.worked)
+            }
+            None => (self.frozen.text.clone(), self.frozen.evidence, Duration::ZERO),
+        };
+        Transcript {
+            text,
+            ask,
+            end: MediaTime::from_samples(end as u64, RATE_HZ),
+            no_speech: evidence.no_speech,
+            avg_logprob: evidence.avg_logprob(),
+            compression_ratio: evidence.compression_ratio,
+            worked,
+        }
+    }
+
+    fn freeze_at_pause(&mut self) {
+        let heard = self.window.len();
+        if heard >= LONG
+            && self.latest.is_some()
+            && self.is_covered()
+            && heard - self.loudness.voice_end() >= LONG_PAUSE
+        {
+            self.freeze(heard / CELL * CELL);
+        }
+    }
+
+    /// Ends the window at `cut`; what was last understood stands for it.
+    fn freeze(&mut self, cut: usize) {
+        if let Some(latest) = self.latest.take() {
+            self.frozen.text = joined(&self.frozen.text, &latest.text);
+            self.frozen.evidence = self.frozen.evidence.and(latest.evidence);
+        }
+        self.frozen.samples += cut;
+        self.window.drain(..cut);
+        self.loudness.forget_before(cut);
+    }
+}
+
+fn joined(before: &str, after: &str) -> String {
+    let space = if before.is_empty() || after.is_empty() { "" } else { " " };
+    format!("{before}{space}{after}")
+}
+
+#[cfg(test)]
+mod tests;
