@@ -1,1 +1,24 @@
 //! The HTTP face, the store and the journal.
+
+pub mod config;
+pub mod data_dir;
+pub mod error;
+pub mod journal;
+pub mod metrics;
+pub mod observers;
+pub mod readiness;
+pub mod router;
+pub mod server;
+pub mod store;
+mod timestamp;
+
+pub use config::{FsyncDelay, GatewayConfig, KeyDigest, StoreConfig};
+pub use data_dir::DataDir;
+pub use error::GatewayError;
+pub use journal::{Journal, JournalTasks};
+pub use metrics::Metrics;
+pub use observers::Observers;
+pub use readiness::Readiness;
+pub use router::Operator;
+pub use server::Server;
+pub use store::{SqliteStore, Store};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use trunkline_turn::{Evidence, TurnEndReason};
+pub use trunkline_turn::{Evidence, TurnEndReason};
 use uuid::Uuid;
 
 /// A call's id: time-ordered (UUIDv7, RFC 9562).
@@ -116,6 +116,8 @@ pub struct Record {
 pub enum What {
     /// The call was answered.
     Answered {
+        /// What the wire calls this call: SIP's Call-ID; empty where the wire has no name for it.
+        wire_id: String,
         /// Who calls.
         from: String,
         /// Who was called.

@@ -1,0 +1,236 @@
+//! What happens around every request: an id, a span, limits, and who may ask what.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Extension, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::time::timeout;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::Refusal;
+use crate::{GatewayConfig, KeyDigest, Metrics};
+
+/// How long an answer may take.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// The longest body of a request to an operator's route; none of them reads one.
+const BODY_BYTES: u64 = 64 * 1024;
+/// The longest request id taken from a client.
+const REQUEST_ID_BYTES: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Who may ask about calls.
+#[derive(Clone)]
+pub struct Access {
+    keys: Arc<[KeyDigest]>,
+    bound_to_loopback: bool,
+    metrics: Metrics,
+}
+
+/// Whether a request may ask about calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// It showed a key, or comes from this machine to a server that only this machine reaches.
+    Operator,
+    /// Anybody.
+    Anyone,
+}
+
+impl Access {
+    /// The rules of a server that is bound and keyed as `config` says.
+    pub fn new(config: &GatewayConfig, metrics: Metrics) -> Self {
+        Self {
+            keys: config.admin_key_sha256.clone().into(),
+            bound_to_loopback: config.bind.ip().is_loopback(),
+            metrics,
+        }
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Caller {
+        let local = self.bound_to_loopback && came_straight_from_this_machine(headers);
+        if local || bearer(headers).is_some_and(|key| self.knows(key)) {
+            Caller::Operator
+        } else {
+            Caller::Anyone
+        }
+    }
+
+    /// Compares with every key, so that the time taken does not tell which one was close.
+    fn knows(&self, key: &str) -> bool {
+        let shown = KeyDigest::of(key);
+        self.keys.iter().fold(false, |known, digest| known | digest.matches(&shown))
+    }
+}
+
+/// Whether a request to a loopback port was sent by a program here on its own behalf: not by a
+/// proxy for somebody else, nor by a browser that a web page led here under another host name
+/// (DNS rebinding).
+fn came_straight_from_this_machine(headers: &HeaderMap) -> bool {
+    let proxied = headers.contains_key(header::FORWARDED)
+        || headers.contains_key(HeaderName::from_static("x-forwarded-for"));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    !proxied && host.is_some_and(names_loopback)
+}
+
+fn names_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The key of `Authorization: Bearer KEY` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+}
+
+/// Finds out who asks, for the routes that tell operators more.
+pub(super) async fn recognize(
+    State(access): State<Access>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = access.caller(request.headers());
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Lets operators through.
+pub(super) async fn require_key(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match caller {
+        Caller::Operator => next.run(request).await,
+        Caller::Anyone => {
+            access.metrics.auth_failed();
+            let message = match bearer(request.headers()) {
+                Some(_) => "this admin key is not known",
+                None => "an admin key is needed: send Authorization: Bearer KEY",
+            };
+            Refusal::unauthorized(message).into_response()
+        }
+    }
+}
+
+/// Bounds the body and the time of a request.
+pub(super) async fn limit(request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_BYTES) {
+        return Refusal::too_large(BODY_BYTES).into_response();
+    }
+    timeout(REQUEST_TIME, next.run(request))
+        .await
+        .unwrap_or_else(|_| Refusal::too_slow().into_response())
+}
+
+/// Gives the request an id and a span of its own. Neither query nor headers are logged: they name
+/// callers and hold keys.
+pub(super) async fn trace(request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+    let span = tracing::info_span!("request", id, method = %request.method(), route);
+    async move {
+        let mut response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The client's id for the request where it is fit for a log, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_plain = |id: &&str| {
+        (1..=REQUEST_ID_BYTES).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
+    given.map_or_else(|| format!("req_{}", Uuid::now_v7().simple()), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn access(bind: &str, keys: &[&str]) -> Access {
+        let admin_key_sha256 = keys.iter().map(|key| KeyDigest::of(key)).collect();
+        let config = GatewayConfig {
+            bind: bind.parse().unwrap(),
+            admin_key_sha256,
+            ..GatewayConfig::default()
+        };
+        Access::new(&config, Metrics::new(Duration::from_secs(2)))
+    }
+
+    #[test]
+    fn a_key_makes_an_operator_and_nothing_else_does_beyond_loopback() {
+        let access = access("0.0.0.0:8080", &["first", "second"]);
+        let caller = |authorization| {
+            access.caller(&headers(&[("host", "127.0.0.1"), ("authorization", authorization)]))
+        };
+        assert_eq!(caller("Bearer first"), Caller::Operator);
+        assert_eq!(caller("bearer second"), Caller::Operator);
+        for wrong in ["Bearer third", "Bearer ", "Bearer", "Basic first", "first", "Bearer FIRST"] {
+            assert_eq!(caller(wrong), Caller::Anyone, "{wrong}");
+        }
+        assert_eq!(access.caller(&headers(&[("host", "localhost")])), Caller::Anyone);
+    }
+
+    #[test]
+    fn on_loopback_this_machine_is_the_operator() {
+        let access = access("127.0.0.1:8080", &[]);
+        for host in ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080", "127.8.9.1"] {
+            assert_eq!(access.caller(&headers(&[("host", host)])), Caller::Operator, "{host}");
+        }
+    }
+
+    #[test]
+    fn on_loopback_proxies_and_rebound_names_need_a_key() {
+        let access = access("127.0.0.1:8080", &["key"]);
+        let strangers: [&[(&'static str, &str)]; 6] = [
+            &[("host", "attacker.example:8080")],
+            &[("host", "127.0.0.1.attacker.example")],
+            &[("host", "10.0.0.1")],
+            &[("host", "localhost"), ("x-forwarded-for", "203.0.113.7")],
+            &[("host", "localhost"), ("forwarded", "for=203.0.113.7")],
+            &[],
+        ];
+        for stranger in strangers {
+            assert_eq!(access.caller(&headers(stranger)), Caller::Anyone, "{stranger:?}");
+        }
+        let keyed = headers(&[("host", "trunkline.example"), ("authorization", "Bearer key")]);
+        assert_eq!(access.caller(&keyed), Caller::Operator);
+    }
+
+    #[test]
+    fn a_request_id_is_kept_when_it_is_fit_for_a_log() {
+        let id = |given| request_id(&headers(&[("x-request-id", given)]));
+        assert_eq!(id("abc-1_2.3"), "abc-1_2.3");
+        let long = "x".repeat(REQUEST_ID_BYTES + 1);
+        for unfit in ["", "two words", "a\"b", long.as_str()] {
+            assert!(id(unfit).starts_with("req_"), "{unfit}");
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}
