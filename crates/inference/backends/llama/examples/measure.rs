@@ -1,7 +1,7 @@
 //! Measures a model as a call uses it: prompt and reply speed, and the time to the first token of a
 //! short question after evaluated instructions.
 //!
-//! `cargo run -p trunkline-llama --example measure -- MODEL.gguf [threads] [batch tokens] [rounds]`
+//! `cargo run -p trunkline-llama --example measure -- MODEL.gguf [threads] [batch tokens] [rounds] [sharing cores: 0 or 1]`
 
 #![expect(clippy::print_stdout, reason = "its output is the figures")]
 
@@ -31,12 +31,14 @@ const QUESTIONS: [&str; 6] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let model = args.next().ok_or("usage: measure MODEL.gguf [threads] [batch tokens] [rounds]")?;
+    let model =
+        args.next().ok_or("usage: measure MODEL.gguf [threads] [batch tokens] [rounds] [0|1]")?;
     let mut config = LlamaConfig::new(model);
     let mut number = |default: u32| args.next().map_or(Ok(default), |n| n.parse());
     config.threads = number(config.threads)?;
     config.batch_tokens = number(config.batch_tokens)?;
     let rounds = number(3)?;
+    config.is_sharing_cores = number(1)? != 0;
     let loading = Instant::now();
     let llama = Llama::load(config.clone())?;
     println!("loaded in {:.2} s, {config:?}", loading.elapsed().as_secs_f32());
@@ -96,7 +98,7 @@ struct Measured {
 
 impl Measured {
     fn each(&self) -> Duration {
-        (self.total - self.first) / self.generated.saturating_sub(1).max(1)
+        self.total.saturating_sub(self.first) / self.generated.saturating_sub(1).max(1)
     }
 }
 

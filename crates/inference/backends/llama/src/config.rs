@@ -7,9 +7,12 @@ use std::path::PathBuf;
 pub struct LlamaConfig {
     /// The GGUF file.
     pub model: PathBuf,
-    /// Threads that compute. Default 2. Never more than free cores: the threads wait for each other
-    /// spinning, and one that has to share its core holds up the rest.
+    /// The most threads that compute. Default 2. Never more than cores: the threads wait for each
+    /// other spinning, and one that has to share its core holds up the rest.
     pub threads: u32,
+    /// Whether other work runs on the same cores. Default true: a step then takes only as many
+    /// threads as there are cores that nothing else runs on, at least one.
+    pub is_sharing_cores: bool,
     /// The longest chat with its reply, tokens. Default 4096; never more than the model was trained for.
     /// Each slot takes its share of memory from the start: 12 kB a token for a 0.5B, 28 kB for a 1.5B.
     pub context_tokens: u32,
@@ -31,6 +34,7 @@ impl LlamaConfig {
         Self {
             model: model.into(),
             threads: 2,
+            is_sharing_cores: true,
             context_tokens: 4096,
             slots: 4,
             kept_prompts: 4,

@@ -71,9 +71,15 @@ impl<N: Network> Engine for ReplyEngine<N> {
         if shares.is_empty() {
             return Progress::Idle;
         }
-        match self.evaluate(&shares) {
+        let watches: Vec<_> = shares.iter().map(|share| slots.watch(share.slot)).collect();
+        let is_abandoned = || watches.iter().all(|is_gone| is_gone());
+        match self.evaluate(&shares, &is_abandoned) {
             Ok(()) => self.collect(&shares, slots),
-            Err(error) => self.give_up(&shares, &error, slots),
+            Err(EvaluateError::Abandoned) => {}
+            Err(EvaluateError::Full) => {
+                self.give_up(&shares, "no memory is left for the context", slots);
+            }
+            Err(EvaluateError::Failed(reason)) => self.give_up(&shares, &reason, slots),
         }
         Progress::More
     }
@@ -165,7 +171,11 @@ impl<N: Network> ReplyEngine<N> {
     }
 
     /// Evaluates each slot's share, giving up old prompts when there is no room.
-    fn evaluate(&mut self, shares: &[Share]) -> Result<(), EvaluateError> {
+    fn evaluate(
+        &mut self,
+        shares: &[Share],
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), EvaluateError> {
         let mut rows = Vec::with_capacity(self.limits.step_tokens);
         for share in shares {
             let Some(work) = self.work(share.slot) else { continue };
@@ -180,14 +190,17 @@ impl<N: Network> ReplyEngine<N> {
             }));
         }
         loop {
-            match self.network.evaluate(&rows) {
+            match self.network.evaluate(&rows, is_abandoned) {
                 Err(EvaluateError::Full) => {
                     let Some(evicted) = self.sequences.evict() else {
                         return Err(EvaluateError::Full);
                     };
                     self.network.trim(evicted, 0);
                 }
-                result @ (Ok(()) | Err(EvaluateError::Failed(_))) => return result,
+                Err(error @ (EvaluateError::Abandoned | EvaluateError::Failed(_))) => {
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
             }
         }
     }
@@ -232,16 +245,13 @@ impl<N: Network> ReplyEngine<N> {
     }
 
     /// Ends the replies of a step that failed. What the model remembers of them is not to be relied on.
-    fn give_up(&mut self, shares: &[Share], error: &EvaluateError, slots: &mut Slots<ReplyPiece>) {
-        let reason = match error {
-            EvaluateError::Full => "no memory is left for the context".to_owned(),
-            EvaluateError::Failed(reason) => reason.clone(),
-        };
+    fn give_up(&mut self, shares: &[Share], reason: &str, slots: &mut Slots<ReplyPiece>) {
         for share in shares {
             let Some(sequence) = self.work(share.slot).map(|work| work.sequence) else { continue };
             self.network.trim(sequence, 0);
             self.sequences.truncate(sequence, 0);
-            slots.fail(share.slot, ModelError::Engine { engine: "llama", reason: reason.clone() });
+            let reason = reason.to_owned();
+            slots.fail(share.slot, ModelError::Engine { engine: "llama", reason });
         }
     }
 

@@ -5,13 +5,17 @@
 //! one token when a reply's stream is dropped.
 
 mod config;
+mod cores;
 mod engine;
+mod evaluator;
 mod llama;
 mod logs;
 mod network;
 mod plan;
 mod prefix;
 mod prompt;
+#[cfg(test)]
+mod real_tests;
 mod template;
 mod text;
 mod weights;

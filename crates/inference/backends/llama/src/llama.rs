@@ -2,10 +2,7 @@
 
 use trunkline_inference::{Chat, ChatModel, Lane, ModelError, ReplyStream};
 
-use crate::{
-    config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate,
-    weights::Weights,
-};
+use crate::{config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate, weights::Weights};
 
 const NAME: &str = "llama";
 

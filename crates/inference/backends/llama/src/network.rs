@@ -20,6 +20,8 @@ pub(crate) struct Row {
 pub(crate) enum EvaluateError {
     /// No room for them; nothing has changed.
     Full,
+    /// Nobody waits for them any more; nothing has changed.
+    Abandoned,
     /// The sequences concerned are no longer what they were.
     Failed(String),
 }
@@ -55,8 +57,13 @@ pub(crate) trait Network {
     fn trim(&mut self, sequence: usize, keep: usize) -> usize;
     /// Makes `to`, which is empty, remember the first `keep` tokens of `from`.
     fn copy(&mut self, from: usize, to: usize, keep: usize);
-    /// Evaluates the rows in one pass.
-    fn evaluate(&mut self, rows: &[Row]) -> Result<(), EvaluateError>;
+    /// Evaluates the rows in one pass, unless `is_abandoned` says on the way that nobody waits for
+    /// any of them.
+    fn evaluate(
+        &mut self,
+        rows: &[Row],
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), EvaluateError>;
     /// The token after row number `row` of the last evaluation.
     fn sample(&mut self, row: usize, sampler: &mut Self::Sampler) -> LlamaToken;
 }

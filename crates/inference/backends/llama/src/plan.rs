@@ -28,6 +28,10 @@ pub(crate) struct Share {
     pub(crate) tokens: usize,
 }
 
+/// The part of a step, one in so many, that warm-ups get at most: a question that comes meanwhile
+/// waits for a short step only.
+const WARM_UP_PART: usize = 2;
+
 /// Divides a step of `budget` tokens: writers first, then replies that are nearly read, then
 /// warm-ups. `reads_same(a, b)` says that slot `b` next reads what slot `a` reads: then `b` waits and
 /// takes it over from `a` when it is evaluated.
@@ -40,7 +44,11 @@ pub(crate) fn plan(
     let mut shares: Vec<Share> = Vec::with_capacity(needs.len());
     let mut left = budget;
     for need in needs {
-        let tokens = need.tokens.min(left);
+        let most = match need.stage {
+            Stage::Writing | Stage::Reading => left,
+            Stage::Warming => left.min(budget.div_ceil(WARM_UP_PART)),
+        };
+        let tokens = need.tokens.min(most);
         let follows = need.stage != Stage::Writing
             && shares.iter().any(|share| reads_same(share.slot, need.slot));
         if tokens > 0 && !follows {
@@ -88,6 +96,11 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_alone_takes_half_a_step() {
+        assert_eq!(plan(vec![need(0, 500, Stage::Warming)], 64, alone), [share(0, 32)]);
+    }
+
+    #[test]
     fn who_reads_the_same_waits() {
         let needs = vec![
             need(0, 10, Stage::Reading),
@@ -116,7 +129,11 @@ mod tests {
             let budget = needs.len() + spare;
             let wanted: usize = needs.iter().map(|n| n.tokens).sum();
             let shares = plan(needs.clone(), budget, alone);
-            prop_assert_eq!(shares.iter().map(|s| s.tokens).sum::<usize>(), wanted.min(budget));
+            let used: usize = shares.iter().map(|s| s.tokens).sum();
+            prop_assert!(used <= budget);
+            if needs.iter().all(|n| n.stage != Stage::Warming) {
+                prop_assert_eq!(used, wanted.min(budget));
+            }
             for n in needs.iter().filter(|n| n.stage == Stage::Writing) {
                 prop_assert!(shares.contains(&share(n.slot, 1)));
             }

@@ -22,6 +22,9 @@ pub(crate) fn compose<N: Network>(
     chat: &Chat,
     budget: usize,
 ) -> Result<Vec<LlamaToken>, ModelError> {
+    if chat.messages.is_empty() {
+        return Err(ModelError::BadRequest("the chat is empty: give it a message".to_owned()));
+    }
     let messages = without_control_texts(&chat.messages, network.control_texts());
     let is_warm_up = chat.options.max_tokens == 0;
     // The first failure of the template decides; a chat that fails is never shortened.
@@ -37,7 +40,9 @@ pub(crate) fn compose<N: Network>(
     let kept = fit(messages, budget, |messages| tokens(messages).len());
     let mut prompt = tokens(&kept);
     if prompt.is_empty() {
-        return Err(ModelError::BadRequest("the chat is empty: give it a message".to_owned()));
+        return Err(ModelError::BadRequest(
+            "the model's chat template makes nothing of it".to_owned(),
+        ));
     }
     prompt.truncate(budget);
     Ok(prompt)
@@ -77,7 +82,7 @@ fn fit(messages: Vec<Message>, budget: usize, count: impl Fn(&[Message]) -> usiz
     let heads = messages.iter().take_while(|m| m.role == Role::System).count();
     let turns = messages.len() - heads;
     let mut kept = messages.clone();
-    for left_out in (GROUP..turns.next_multiple_of(GROUP).max(GROUP) + 1).step_by(GROUP) {
+    for left_out in (GROUP..=turns.next_multiple_of(GROUP).max(GROUP)).step_by(GROUP) {
         kept = keep_from(&messages, heads, heads + left_out);
         if count(&kept) <= budget {
             tracing::debug!(

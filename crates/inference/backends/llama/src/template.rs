@@ -161,7 +161,7 @@ mod tests {
             "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{% break %}{% endif %}{{ m['content'].strip().upper() }}{% endfor %}{{ messages[1] | tojson }}{{ eos_token }}",
         );
         let text = template.render(&chat(), Ending::Reply).unwrap();
-        assert_eq!(text, r#"<s>BE BRIEF.{"role":"user","content":"Hello"}</s>"#);
+        assert_eq!(text, r#"<s>BE BRIEF.{"role": "user", "content": "Hello"}</s>"#);
     }
 
     #[test]

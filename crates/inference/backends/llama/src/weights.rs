@@ -1,36 +1,39 @@
 //! A GGUF model loaded by llama.cpp, with the context that remembers what was evaluated.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use llama_cpp_2::{
-    DecodeError, LlamaCppError,
-    context::{LlamaContext, params::LlamaContextParams},
+    LlamaCppError,
     llama_backend::LlamaBackend,
-    llama_batch::LlamaBatch,
     model::{LlamaModel, params::LlamaModelParams},
     sampling::LlamaSampler,
-    token::LlamaToken,
+    token::{LlamaToken, data::LlamaTokenData, data_array::LlamaTokenDataArray},
 };
 use trunkline_inference::{ChatOptions, ModelError};
 
 use crate::{
     config::LlamaConfig,
+    cores::Cores,
+    evaluator::{Evaluator, Room, signed},
     logs,
     network::{EvaluateError, Limits, Network, Row},
     template::TokenTexts,
 };
 
-/// A loaded model. Lives on one thread: llama.cpp makes contexts of a model one at a time.
+/// A loaded model. Lives on one thread.
 pub(crate) struct Weights {
-    // Declared before the model, so that it is dropped before it: it points into it.
-    context: LlamaContext<'static>,
-    batch: LlamaBatch<'static>,
+    evaluator: Evaluator,
     model: Arc<LlamaModel>,
     control_texts: Vec<String>,
+    threads: Threads,
     can_trim: bool,
+}
+
+struct Threads {
+    most: usize,
+    now: usize,
+    /// `None` when all threads are used whatever else runs.
+    cores: Option<Cores>,
 }
 
 impl Weights {
@@ -48,19 +51,21 @@ impl Weights {
         let params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
         let model = LlamaModel::load_from_file(backend, &config.model, &params)
             .map_err(|e| corrupt(e.to_string()))?;
-        let model = Arc::new(model);
-        #[expect(unsafe_code, reason = "the context and its model travel in one value")]
-        // SAFETY: the model is on the heap behind an `Arc` that `Weights` keeps until after the
-        // context is dropped, and an `Arc` never moves or mutates what it holds.
-        let lasting: &'static LlamaModel = unsafe { &*Arc::as_ptr(&model) };
-        let context = lasting
-            .new_context(backend, context_params(config, &model))
-            .map_err(|e| corrupt(e.to_string()))?;
-        let rows = usize::try_from(config.step_tokens()).unwrap_or(usize::MAX);
+        let room = Room {
+            tokens: reply_context(config, &model).saturating_mul(config.slots.max(1)),
+            sequences: config.sequences(),
+            rows: config.step_tokens(),
+        };
+        let (evaluator, model) = Evaluator::new(model, room)
+            .ok_or_else(|| corrupt("no memory for its context".to_owned()))?;
         Ok(Self {
-            context,
-            batch: LlamaBatch::new(rows, 1),
+            evaluator,
             control_texts: control_texts(&model),
+            threads: Threads {
+                most: size(config.threads.max(1)),
+                now: 0,
+                cores: config.is_sharing_cores.then(Cores::of_machine),
+            },
             can_trim: !(model.is_recurrent() || model.is_hybrid()),
             model,
         })
@@ -75,16 +80,16 @@ impl Weights {
     pub(crate) fn token_texts(&self) -> TokenTexts {
         let vocab = self.model.vocab();
         let text = |token: LlamaToken| {
-            (token.0 >= 0)
-                .then(|| String::from_utf8_lossy(&vocab.token_to_piece(token, true, None)).into())
-                .unwrap_or_default()
+            if token.0 < 0 {
+                return String::new();
+            }
+            String::from_utf8_lossy(&vocab.token_to_piece(token, true, None)).into_owned()
         };
         TokenTexts { bos: text(vocab.bos()), eos: text(vocab.eos()) }
     }
 
     /// How much is evaluated at once and at most.
     pub(crate) fn limits(&self, config: &LlamaConfig) -> Limits {
-        let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Limits {
             slots: size(config.slots.max(1)),
             sequences: size(config.sequences()),
@@ -135,41 +140,49 @@ impl Network for Weights {
     }
 
     fn trim(&mut self, sequence: usize, keep: usize) -> usize {
-        let (sequence, from) = (number(sequence), number(keep));
-        if matches!(self.context.clear_kv_cache_seq(Some(sequence), Some(from), None), Ok(true)) {
+        if self.evaluator.forget(signed(sequence), signed(keep)) {
             return keep;
         }
         // Taking a whole sequence away always works.
-        let cleared = self.context.clear_kv_cache_seq(Some(sequence), None, None);
-        debug_assert_eq!(cleared, Ok(true));
+        let is_forgotten = self.evaluator.forget(signed(sequence), 0);
+        debug_assert!(is_forgotten, "a whole sequence was not forgotten");
         0
     }
 
     fn copy(&mut self, from: usize, to: usize, keep: usize) {
-        let (from, to) = (signed(from), signed(to));
-        let copied = self.context.copy_kv_cache_seq(from, to, Some(0), Some(number(keep)));
-        debug_assert_eq!(copied, Ok(()));
+        self.evaluator.share(signed(from), signed(to), signed(keep));
     }
 
-    fn evaluate(&mut self, rows: &[Row]) -> Result<(), EvaluateError> {
-        self.batch.clear();
-        for row in rows {
-            self.batch
-                .add(row.token, signed(row.position), &[signed(row.sequence)], row.is_sampled)
-                .map_err(|e| EvaluateError::Failed(e.to_string()))?;
-        }
-        self.context.decode(&mut self.batch).map_err(|error| {
-            if error == DecodeError::NoKvCacheSlot {
-                return EvaluateError::Full;
+    fn evaluate(
+        &mut self,
+        rows: &[Row],
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), EvaluateError> {
+        self.choose_threads();
+        self.evaluator.evaluate(rows, is_abandoned).map_err(|error| match error {
+            EvaluateError::Failed(code) => {
+                EvaluateError::Failed(logs::take_last_error().unwrap_or(code))
             }
-            EvaluateError::Failed(logs::take_last_error().unwrap_or_else(|| error.to_string()))
+            error @ (EvaluateError::Full | EvaluateError::Abandoned) => error,
         })
     }
 
     fn sample(&mut self, row: usize, sampler: &mut Sampler) -> LlamaToken {
+        let logits = self.evaluator.logits(signed(row)).unwrap_or_default();
         match sampler {
-            Sampler::Greedy => most_likely(self.context.get_logits_ith(signed(row))),
-            Sampler::Chain(chain) => chain.sample(&self.context, signed(row)),
+            Sampler::Greedy => most_likely(logits),
+            Sampler::Chain(chain) => draw(logits, chain),
+        }
+    }
+}
+
+impl Weights {
+    fn choose_threads(&mut self) {
+        let Threads { most, now, cores } = &mut self.threads;
+        let threads = cores.map_or(*most, |cores| cores.free_for(*most));
+        if threads != *now {
+            *now = threads;
+            self.evaluator.use_threads(signed(threads));
         }
     }
 }
@@ -198,6 +211,16 @@ fn most_likely(logits: &[f32]) -> LlamaToken {
     LlamaToken(signed(start + within))
 }
 
+fn draw(logits: &[f32], chain: &mut LlamaSampler) -> LlamaToken {
+    let candidates =
+        (0..).zip(logits).map(|(id, &logit)| LlamaTokenData::new(LlamaToken(id), logit, 0.0));
+    let mut candidates = LlamaTokenDataArray::from_iter(candidates, false);
+    candidates.apply_sampler(chain);
+    let token = candidates.selected_token().unwrap_or_else(|| most_likely(logits));
+    chain.accept(token);
+    token
+}
+
 /// llama.cpp's process-wide state, made once and never undone: models may come and go.
 fn backend() -> Result<&'static LlamaBackend, ModelError> {
     static BACKEND: OnceLock<Result<LlamaBackend, LlamaCppError>> = OnceLock::new();
@@ -205,23 +228,6 @@ fn backend() -> Result<&'static LlamaBackend, ModelError> {
         .get_or_init(LlamaBackend::init)
         .as_ref()
         .map_err(|e| ModelError::Engine { engine: "llama", reason: e.to_string() })
-}
-
-fn context_params(config: &LlamaConfig, model: &LlamaModel) -> LlamaContextParams {
-    let cells = reply_context(config, model).saturating_mul(config.slots.max(1));
-    let threads = i32::try_from(config.threads.max(1)).unwrap_or(i32::MAX);
-    LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(cells))
-        .with_n_seq_max(config.sequences())
-        .with_n_batch(config.step_tokens())
-        .with_n_ubatch(config.step_tokens())
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads)
-        // One pool of memory for all sequences, so that a shared beginning is held once; and all of
-        // it for models with a sliding window, so that a sequence can be cut anywhere.
-        .with_kv_unified(true)
-        .with_swa_full(true)
-        .with_no_perf(true)
 }
 
 fn reply_context(config: &LlamaConfig, model: &LlamaModel) -> u32 {
@@ -237,12 +243,8 @@ fn control_texts(model: &LlamaModel) -> Vec<String> {
     texts.filter_map(|text| String::from_utf8(text).ok()).filter(|text| !text.is_empty()).collect()
 }
 
-fn number(n: usize) -> u32 {
-    u32::try_from(n).expect("counts are below the context's length")
-}
-
-fn signed(n: usize) -> i32 {
-    i32::try_from(n).expect("counts are below the context's length")
+fn size(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -260,6 +262,19 @@ mod tests {
             let first = logits.iter().position(|&l| l >= largest).unwrap();
             prop_assert_eq!(most_likely(&logits), LlamaToken(signed(first)));
         }
+    }
+
+    #[test]
+    fn a_draw_repeats_with_its_seed_and_keeps_to_the_nucleus() {
+        let logits: Vec<f32> = [5.0, 4.9, 4.8].into_iter().chain([-20.0; 100]).collect();
+        let draws = |seed| {
+            let samplers = [LlamaSampler::top_p(0.9, 1), LlamaSampler::dist(seed)];
+            let mut chain = LlamaSampler::chain(samplers, true);
+            (0..40).map(|_| draw(&logits, &mut chain).0).collect::<Vec<_>>()
+        };
+        assert_eq!(draws(1), draws(1));
+        assert_ne!(draws(1), draws(2));
+        assert!(draws(3).iter().all(|token| (0..3).contains(token)));
     }
 
     #[test]

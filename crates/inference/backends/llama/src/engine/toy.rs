@@ -30,7 +30,7 @@ fn the_next_turn_evaluates_only_what_is_new() {
     let (reply, usage) = toy.run(chat(1, &["hello"], 12));
     let (_, next) = toy.run(chat(1, &["hello", &reply, "and now?"], 12));
     assert_eq!(usage.1, 0);
-    assert!(next.0 - next.1 < 50 && next.1 > usage.0, "{usage:?} {next:?}");
+    assert!(next.0 - next.1 < 80 && next.1 > usage.0, "{usage:?} {next:?}");
 }
 
 #[test]
@@ -156,6 +156,7 @@ struct Toy {
     evaluated: Arc<AtomicUsize>,
 }
 
+#[derive(Clone, Copy)]
 struct Machine {
     slots: usize,
     kept: usize,
@@ -208,6 +209,7 @@ fn fresh(chat: Chat) -> String {
     Toy::start(Machine::default()).run(chat).0
 }
 
+#[expect(clippy::panic_in_result_fn, reason = "the result is the stream's, the panic the test's")]
 fn drain(stream: ReplyStream) -> Result<(String, Usage), ModelError> {
     let mut text = String::new();
     let mut usage = None;
@@ -282,12 +284,20 @@ impl Network for ToyNetwork {
     }
 
     fn copy(&mut self, from: usize, to: usize, keep: usize) {
-        assert_eq!(self.remembered[&to], [], "copied onto something");
+        assert!(self.remembered[&to].is_empty(), "copied onto something");
         let beginning = self.remembered[&from][..keep].to_vec();
         self.remembered.insert(to, beginning);
     }
 
-    fn evaluate(&mut self, rows: &[Row]) -> Result<(), EvaluateError> {
+    #[expect(clippy::panic_in_result_fn, reason = "a toy that is misused fails the test")]
+    fn evaluate(
+        &mut self,
+        rows: &[Row],
+        is_abandoned: &dyn Fn() -> bool,
+    ) -> Result<(), EvaluateError> {
+        if is_abandoned() {
+            return Err(EvaluateError::Abandoned);
+        }
         let used: usize = self.remembered.values().map(Vec::len).sum();
         if used + rows.len() > self.cells {
             return Err(EvaluateError::Full);

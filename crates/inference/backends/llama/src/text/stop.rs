@@ -21,7 +21,9 @@ impl StopMatcher {
             return String::new();
         }
         self.held.push_str(text);
-        if let Some(at) = self.stops.iter().filter_map(|s| self.held.find(s.as_str())).min() {
+        let found = self.stops.iter().filter_map(|s| Some((self.held.find(s.as_str())?, s.len())));
+        // The one that is whole first, so that it does not matter how the text comes in pieces.
+        if let Some((at, _)) = found.min_by_key(|&(at, length)| (at + length, at)) {
             self.has_matched = true;
             self.held.truncate(at);
             return std::mem::take(&mut self.held);
@@ -80,9 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_of_several_wins() {
+    fn the_first_of_several_to_be_whole_wins() {
         let mut stop = matcher(&["b", "abc"]);
         assert_eq!(stop.push("xxabc"), "xxa");
+        let mut stop = matcher(&["b", "abc"]);
+        assert_eq!(stop.push("xxa") + &stop.push("b"), "xxa");
     }
 
     #[test]
