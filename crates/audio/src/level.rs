@@ -81,7 +81,7 @@ mod tests {
     fn a_quiet_and_a_loud_voice_become_equal() {
         for amplitude in [500.0, 20_000.0] {
             let mut voice = sine(amplitude);
-            voice.extend([0; 48_000]);
+            voice.extend(vec![0; 48_000]);
             normalize(&mut voice, -20.0);
             let level = rms_dbfs(&voice[..4_800]);
             assert!((level + 20.0).abs() < 0.2, "{level} dB");

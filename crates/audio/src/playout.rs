@@ -124,13 +124,10 @@ impl<M: Copy> Playout<M> {
     /// Stops taking from the queue. The next tick fades out; what it carries is heard again after
     /// [`resume`](Self::resume).
     pub fn pause(&mut self) {
-        match self.state {
-            State::Running if self.onset == Onset::Past => {
-                self.state = State::Pausing(self.faded_front());
-            }
-            State::Running | State::Fading(_) => self.state = State::Paused,
-            State::Resuming => self.state = State::Paused,
-            State::Pausing(_) | State::Paused => {}
+        self.state = match mem::replace(&mut self.state, State::Paused) {
+            State::Running if self.onset == Onset::Past => State::Pausing(self.faded_front()),
+            State::Running | State::Resuming | State::Paused => State::Paused,
+            State::Fading(samples) | State::Pausing(samples) => State::Pausing(samples),
         }
     }
 

@@ -360,9 +360,9 @@ mod tests {
         for _ in 0..175 {
             recording.write(&[100; 160], &[200; 160]).unwrap();
         }
-        // What kill -9 leaves: nothing is dropped, nothing finalised.
-        std::mem::forget(recording);
+        // What kill -9 leaves: nothing is finalised, nothing flushed at the end.
         let wav = read(file.reopen().unwrap()).unwrap();
+        drop(recording);
         assert_eq!(wav.samples, vec![150; 24_000]);
     }
 }
