@@ -1,0 +1,83 @@
+//! Speaks lines of text from standard input into WAV files, and prints how long each took.
+//!
+//! `speak MODELS_FOLDER (piper|kokoro) OUT_FOLDER [THREADS] < lines.txt`
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
+
+use std::{
+    io::stdin,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, executor::block_on, stream};
+use trunkline_inference::{Clause, SpeechPiece, TextToSpeech, Voice};
+use trunkline_onnx::{Piper, PiperConfig, Runtime};
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, models, engine, out, rest @ ..] = &args[..] else { panic!("see the top of the file") };
+    let threads = rest.first().map_or(1, |n| n.parse().unwrap());
+    let voice = load(Path::new(models), engine, threads);
+    let (mut firsts, mut rates) = (Vec::new(), Vec::new());
+    for (n, line) in stdin().lines().map(Result::unwrap).enumerate() {
+        let started = Instant::now();
+        let clause = Ok(Clause { text: line.clone(), speakable: line.clone() });
+        let mut speech = voice.speak(Box::pin(stream::iter([clause])), &Voice::default());
+        let (mut first, mut samples, mut ends) = (None, Vec::new(), Vec::new());
+        while let Some(piece) = block_on(speech.next()) {
+            match piece.unwrap() {
+                SpeechPiece::Audio(frame) => {
+                    first.get_or_insert_with(|| started.elapsed());
+                    samples.extend_from_slice(frame.samples());
+                }
+                SpeechPiece::ClauseEnd { words, .. } => ends = words,
+            }
+        }
+        let total = started.elapsed();
+        let audio = Duration::from_secs_f64(samples.len() as f64 / 24_000.0);
+        write(&Path::new(out).join(format!("{n:03}.wav")), &samples);
+        let first = first.unwrap_or_default();
+        println!("{n:03} first {first:.1?} total {total:.1?} audio {audio:.2?} {line}");
+        if rest.len() > 1 {
+            for word in ends {
+                println!("    {:>8.0?} {}", word.end, word.word);
+            }
+        }
+        firsts.push(first);
+        rates.push(total.as_secs_f64() / audio.as_secs_f64().max(0.001));
+    }
+    firsts.sort();
+    rates.sort_by(f64::total_cmp);
+    let (first, worst) = (firsts[firsts.len() / 2], firsts[firsts.len() * 95 / 100]);
+    println!(
+        "first audio p50 {first:.1?} p95 {worst:.1?}, real-time factor p50 {:.3}",
+        rates[rates.len() / 2]
+    );
+}
+
+fn load(models: &Path, engine: &str, threads: usize) -> Box<dyn TextToSpeech> {
+    let runtime = Runtime::load(&models.join("onnxruntime/libonnxruntime.so")).unwrap();
+    match engine {
+        "piper" => {
+            let folder = models.join("piper-en_US-joe-medium");
+            let config = PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"));
+            Box::new(Piper::load(&runtime, &PiperConfig { threads, ..config }).unwrap())
+        }
+        other => panic!("no engine {other}"),
+    }
+}
+
+fn write(path: &Path, samples: &[i16]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 24_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = hound::WavWriter::create(path, spec).unwrap();
+    for &sample in samples {
+        file.write_sample(sample).unwrap();
+    }
+    file.finalize().unwrap();
+}

@@ -1,0 +1,121 @@
+//! Piper: the voice for machines without a GPU. Sounds come from espeak-ng, a separate process.
+
+mod phonemes;
+mod voice_file;
+
+use std::{path::PathBuf, time::Instant};
+
+use ort::{session::Session, value::TensorRef};
+use trunkline_inference::{ClauseStream, Lane, ModelError, SpeechStream, TextToSpeech, Voice};
+
+use self::{phonemes::phoneme_ids, voice_file::VoiceFile};
+use crate::{
+    espeak::Espeak,
+    runtime::{Runtime, engine_error},
+    voice::{Sound, Synthesizer, Utterance, VoiceEngine, sound_weights, unknown_voice},
+};
+
+/// The engine's name in errors and thread lists.
+const ENGINE: &str = "piper";
+
+/// Where a Piper voice is and how much it may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PiperConfig {
+    /// The ONNX model of one voice.
+    pub model: PathBuf,
+    /// The JSON file that belongs to it: its sounds, scales and sample rate.
+    pub config: PathBuf,
+    /// Threads of the runtime; 1 by default. 2 make the first audio come sooner on an idle machine.
+    pub threads: usize,
+    /// The espeak-ng program, `espeak-ng` by default: found in PATH, or a whole path.
+    pub espeak: PathBuf,
+}
+
+impl PiperConfig {
+    /// The defaults for the voice in `model` and `config`.
+    pub fn new(model: impl Into<PathBuf>, config: impl Into<PathBuf>) -> Self {
+        let (model, config) = (model.into(), config.into());
+        Self { model, config, threads: 1, espeak: PathBuf::from("espeak-ng") }
+    }
+}
+
+/// A Piper voice on its own lane. Cloning shares the lane.
+///
+/// Word timings are estimated from the number and kind of sounds.
+#[derive(Clone)]
+pub struct Piper {
+    lane: Lane<VoiceEngine<Model>>,
+    voices: Vec<String>,
+}
+
+impl Piper {
+    /// Loads the model, starts espeak-ng and the lane, and says one word to warm up.
+    pub fn load(runtime: &Runtime, config: &PiperConfig) -> Result<Self, ModelError> {
+        let file = VoiceFile::read(&config.config)?;
+        let voices = vec![file.name()];
+        let (runtime, config) = (runtime.clone(), config.clone());
+        let lane = Lane::start(ENGINE, move || {
+            let mut model = Model::open(&runtime, &config, file)?;
+            model.synthesize("Hello.", &Voice::default())?;
+            Ok(VoiceEngine::new(model))
+        })?;
+        Ok(Self { lane, voices })
+    }
+}
+
+impl TextToSpeech for Piper {
+    fn speak(&self, clauses: ClauseStream, voice: &Voice) -> SpeechStream {
+        self.lane.open(Utterance { clauses, voice: voice.clone() })
+    }
+
+    fn voices(&self) -> Vec<String> {
+        self.voices.clone()
+    }
+}
+
+struct Model {
+    session: Session,
+    file: VoiceFile,
+    espeak: Espeak,
+}
+
+impl Model {
+    fn open(runtime: &Runtime, config: &PiperConfig, file: VoiceFile) -> Result<Self, ModelError> {
+        let espeak = Espeak::start(&config.espeak, &file.espeak.voice)?;
+        let session = runtime.open(&config.model, config.threads)?;
+        Ok(Self { session, file, espeak })
+    }
+
+    fn infer(&mut self, ids: &[i64], speed: f32) -> ort::Result<Vec<f32>> {
+        let inference = &self.file.inference;
+        let scales = [inference.noise_scale, inference.length_scale / speed, inference.noise_w];
+        let lengths = [ids.len() as i64];
+        let outputs = self.session.run(ort::inputs![
+            TensorRef::from_array_view(([1, ids.len()], ids))?,
+            TensorRef::from_array_view(([1], lengths.as_slice()))?,
+            TensorRef::from_array_view(([3], scales.as_slice()))?,
+        ])?;
+        let (_, samples) = outputs[0].try_extract_tensor::<f32>()?;
+        Ok(samples.to_vec())
+    }
+}
+
+impl Synthesizer for Model {
+    fn rate_hz(&self) -> u32 {
+        self.file.audio.sample_rate
+    }
+
+    fn synthesize(&mut self, text: &str, voice: &Voice) -> Result<Sound, ModelError> {
+        if !voice.name.is_empty() && voice.name != self.file.name() {
+            return Err(unknown_voice(&voice.name, &[self.file.name()]));
+        }
+        let started = Instant::now();
+        let sounds = phonemes::phonemes(text, |words| self.espeak.phonemes(words))?;
+        let ids = phoneme_ids(&sounds, &self.file.phoneme_id_map);
+        let phonemes_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let samples = self.infer(&ids, voice.speed).map_err(engine_error(ENGINE))?;
+        let total_ms = started.elapsed().as_secs_f64() * 1000.0;
+        tracing::trace!(phonemes_ms, total_ms, samples = samples.len(), "Piper said a part");
+        Ok(Sound { samples, weights: sound_weights(&sounds) })
+    }
+}

@@ -1,0 +1,139 @@
+//! One reply on its way out: the clause that is being said, and the pieces nobody has taken yet.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use trunkline_audio::{Frame, MediaTime};
+use trunkline_inference::{Clause, ClauseStream, ModelError, SpeechPiece, Voice};
+
+use super::{SPOKEN_HZ, parts::parts, timing::align};
+
+/// Samples of a frame: 20 ms.
+const FRAME: usize = SPOKEN_HZ as usize / 50;
+/// Pieces made and not yet handed over; with more, the speaker rests. One part may stand above it.
+const UNSPOKEN_PIECES: usize = 50;
+
+/// A part as it is heard.
+pub(super) struct Spoken {
+    /// 24 kHz mono, pause included.
+    pub(super) samples: Vec<i16>,
+    /// Its words, and when each ends within the part.
+    pub(super) words: Vec<(String, Duration)>,
+}
+
+/// One reply.
+pub(super) struct Speaker {
+    clauses: ClauseStream,
+    voice: Voice,
+    saying: Option<Saying>,
+    ending: Option<Result<(), ModelError>>,
+    pieces: VecDeque<SpeechPiece>,
+    /// Where the next frame stands in the reply.
+    at: MediaTime,
+    /// When the listener runs dry: at once, before anything was said.
+    dry_at: Instant,
+}
+
+struct Saying {
+    clause: Clause,
+    parts: VecDeque<String>,
+    began: MediaTime,
+    words: Vec<(String, Duration)>,
+}
+
+impl Speaker {
+    /// A reply of which nothing is known yet.
+    pub(super) fn new(clauses: ClauseStream, voice: Voice) -> Self {
+        Self {
+            clauses,
+            voice,
+            saying: None,
+            ending: None,
+            pieces: VecDeque::new(),
+            at: MediaTime::ZERO,
+            dry_at: Instant::now(),
+        }
+    }
+
+    /// The voice to say it with.
+    pub(super) fn voice(&self) -> &Voice {
+        &self.voice
+    }
+
+    /// Takes the next clause if there is one and the last has been said.
+    pub(super) fn listen(&mut self, now: Instant, waker: &mut Context<'_>) {
+        while self.saying.is_none() && self.ending.is_none() && self.pieces.len() < UNSPOKEN_PIECES
+        {
+            match self.clauses.as_mut().poll_next(waker) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(clause))) => self.begin(clause, now),
+                Poll::Ready(Some(Err(error))) => self.failed(error),
+                Poll::Ready(None) => self.ending = Some(Ok(())),
+            }
+        }
+    }
+
+    /// By when the next part must be said, if there is one to say.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let resting = self.pieces.len() >= UNSPOKEN_PIECES;
+        (self.saying.is_some() && !resting).then_some(self.dry_at)
+    }
+
+    /// The part to say next.
+    pub(super) fn next_part(&mut self) -> Option<String> {
+        self.saying.as_mut()?.parts.pop_front()
+    }
+
+    /// Takes the part that has just been said.
+    pub(super) fn said(&mut self, spoken: Spoken, now: Instant) {
+        let Some(saying) = &mut self.saying else { return };
+        let offset = self.at.since(saying.began).to_duration();
+        saying.words.extend(spoken.words.into_iter().map(|(word, end)| (word, offset + end)));
+        let began = self.at;
+        for samples in spoken.samples.chunks(FRAME) {
+            let mut samples = samples.to_vec();
+            samples.resize(FRAME, 0);
+            let frame = Frame::new(samples, SPOKEN_HZ, self.at);
+            self.at = frame.end();
+            self.pieces.push_back(SpeechPiece::Audio(frame));
+        }
+        self.dry_at = self.dry_at.max(now) + self.at.since(began).to_duration();
+        self.end_clause();
+    }
+
+    /// Ends the reply with a failure, after what has been said.
+    pub(super) fn failed(&mut self, error: ModelError) {
+        self.saying = None;
+        self.ending = Some(Err(error));
+    }
+
+    /// The next piece to hand over; none when the reply has ended.
+    pub(super) fn take(&mut self) -> Poll<Option<Result<SpeechPiece, ModelError>>> {
+        if let Some(piece) = self.pieces.pop_front() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        match self.ending.clone() {
+            None => Poll::Pending,
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn begin(&mut self, clause: Clause, now: Instant) {
+        let parts = parts(&clause.speakable).into();
+        self.dry_at = self.dry_at.max(now);
+        self.saying = Some(Saying { clause, parts, began: self.at, words: Vec::new() });
+        self.end_clause();
+    }
+
+    /// Closes the clause when no part of it is left.
+    fn end_clause(&mut self) {
+        let Some(saying) = self.saying.take_if(|saying| saying.parts.is_empty()) else { return };
+        let words = align(&saying.clause.text, &saying.words);
+        let duration = self.at.since(saying.began).to_duration();
+        self.pieces.push_back(SpeechPiece::ClauseEnd { clause: saying.clause, duration, words });
+    }
+}
