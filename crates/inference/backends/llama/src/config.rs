@@ -21,8 +21,9 @@ pub struct LlamaConfig {
     /// Evaluated prompts kept beside those of the replies at work, the least recently used given up
     /// first. Default 4. They cost no memory of their own.
     pub kept_prompts: u32,
-    /// The most tokens evaluated in one step. Default 64. Smaller lets a new or dropped reply be
-    /// noticed sooner while a long prompt is evaluated; larger evaluates long prompts faster.
+    /// The most tokens evaluated in one step. Default 128; half of it for prompts while a reply is
+    /// being written, and for warm-ups. Smaller lets a new question be noticed sooner while a long
+    /// prompt is evaluated; larger evaluates long prompts faster, up to about 128.
     pub batch_tokens: u32,
     /// Layers on the GPU, where this was built for one. Default all.
     pub gpu_layers: u32,
@@ -38,7 +39,7 @@ impl LlamaConfig {
             context_tokens: 4096,
             slots: 4,
             kept_prompts: 4,
-            batch_tokens: 64,
+            batch_tokens: 128,
             gpu_layers: 999,
         }
     }

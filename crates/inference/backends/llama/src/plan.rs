@@ -28,9 +28,9 @@ pub(crate) struct Share {
     pub(crate) tokens: usize,
 }
 
-/// The part of a step, one in so many, that warm-ups get at most: a question that comes meanwhile
-/// waits for a short step only.
-const WARM_UP_PART: usize = 2;
+/// The part of a step, one in so many, that prompts get at most while a reply is being written, and
+/// warm-ups at any time: who writes, or asks meanwhile, waits for a short step only.
+const POLITE_PART: usize = 2;
 
 /// Divides a step of `budget` tokens: writers first, then replies that are nearly read, then
 /// warm-ups. `reads_same(a, b)` says that slot `b` next reads what slot `a` reads: then `b` waits and
@@ -41,19 +41,26 @@ pub(crate) fn plan(
     reads_same: impl Fn(usize, usize) -> bool,
 ) -> Vec<Share> {
     needs.sort_by_key(|need| (need.stage, need.tokens, need.slot));
+    let polite = budget.div_ceil(POLITE_PART);
+    let is_writing = needs.iter().any(|need| need.stage == Stage::Writing);
     let mut shares: Vec<Share> = Vec::with_capacity(needs.len());
-    let mut left = budget;
+    let (mut left, mut left_to_read) = (budget, if is_writing { polite } else { budget });
     for need in needs {
         let most = match need.stage {
-            Stage::Writing | Stage::Reading => left,
-            Stage::Warming => left.min(budget.div_ceil(WARM_UP_PART)),
+            Stage::Writing => left,
+            Stage::Reading => left.min(left_to_read),
+            Stage::Warming => left.min(left_to_read).min(polite),
         };
         let tokens = need.tokens.min(most);
         let follows = need.stage != Stage::Writing
             && shares.iter().any(|share| reads_same(share.slot, need.slot));
-        if tokens > 0 && !follows {
-            shares.push(Share { slot: need.slot, tokens });
-            left -= tokens;
+        if tokens == 0 || follows {
+            continue;
+        }
+        shares.push(Share { slot: need.slot, tokens });
+        left -= tokens;
+        if need.stage != Stage::Writing {
+            left_to_read -= tokens;
         }
     }
     shares
@@ -80,7 +87,7 @@ mod tests {
     #[test]
     fn a_long_prompt_does_not_hold_up_a_reply_being_written() {
         let needs = vec![need(0, 500, Stage::Reading), need(1, 1, Stage::Writing)];
-        assert_eq!(plan(needs, 64, alone), [share(1, 1), share(0, 63)]);
+        assert_eq!(plan(needs, 64, alone), [share(1, 1), share(0, 32)]);
     }
 
     #[test]
@@ -131,7 +138,7 @@ mod tests {
             let shares = plan(needs.clone(), budget, alone);
             let used: usize = shares.iter().map(|s| s.tokens).sum();
             prop_assert!(used <= budget);
-            if needs.iter().all(|n| n.stage != Stage::Warming) {
+            if needs.iter().all(|n| n.stage == Stage::Reading) {
                 prop_assert_eq!(used, wanted.min(budget));
             }
             for n in needs.iter().filter(|n| n.stage == Stage::Writing) {
