@@ -6,7 +6,7 @@ use std::{
 };
 
 use trunkline_audio::Frame;
-use trunkline_turn::{Digit, Mark};
+pub use trunkline_turn::{Digit, Mark, ReplyId};
 
 use crate::HangupReason;
 

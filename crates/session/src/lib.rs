@@ -1,9 +1,20 @@
 //! One call, end to end.
 
+mod chronicle;
+pub mod clauses;
 pub mod event;
+mod hearing;
 pub mod leg;
+mod milestones;
+mod mouth;
 pub mod plan;
+mod reply;
+pub mod session;
+pub mod sessions;
+pub mod speakable;
 
 pub use event::{CallId, HangupReason, Observer, Record, StageTimes, What};
 pub use leg::{Leg, LegInput, LegOutput, Overrun};
 pub use plan::{Agent, Models, Plan};
+pub use session::{Session, Watch};
+pub use sessions::Sessions;

@@ -1,8 +1,13 @@
 //! A plan: everything decided about a call before it starts.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use trunkline_inference::{ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Voice, VoiceActivity};
+use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
 use crate::CallId;
 
@@ -11,8 +16,6 @@ use crate::CallId;
 pub struct Agent {
     /// Its name in the config file.
     pub name: String,
-    /// What it says first; empty for nothing.
-    pub greeting: String,
     /// The system message of its chats.
     pub instructions: String,
     /// Its voice.
@@ -23,16 +26,21 @@ pub struct Agent {
     pub max_reply_tokens: u32,
     /// Sampling temperature.
     pub temperature: f32,
-    /// What it says when a model fails, before it hangs up.
-    pub apology: String,
-    /// What it says when the caller is silent, in turn; after the last it says goodbye.
-    pub silence_prompts: Vec<String>,
-    /// How long the caller may be silent before a silence prompt.
-    pub silence_after: Duration,
-    /// Last words before hanging up on a silent caller.
-    pub farewell: String,
-    /// How long a call may last.
-    pub max_duration: Duration,
+    /// What it says by itself: greeting, prompts, apology, farewell.
+    pub script: Script,
+    /// How it takes turns.
+    pub turn: TurnConfig,
+    /// When sound counts as speech.
+    pub detector: DetectorConfig,
+}
+
+impl Agent {
+    /// Calls to agents with the same name and instructions may share evaluated prompts.
+    pub fn cache_salt(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.name, &self.instructions).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// The models that serve a call. Shared between calls; cloning is cheap.

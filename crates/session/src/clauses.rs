@@ -1,0 +1,194 @@
+//! Cuts a reply's text into clauses while it is being generated, the first one as short as it can
+//! be spoken, so that the caller hears something early.
+
+use trunkline_inference::Clause;
+
+use crate::speakable::speakable;
+
+/// A first clause is cut at the first comma with at least this many words before it.
+const FIRST_CLAUSE_WORDS: usize = 2;
+/// A first clause without any punctuation is cut at a word boundary after this many words.
+const FIRST_CLAUSE_MAX_WORDS: usize = 8;
+/// A later clause is cut at a comma only when it is at least this long, in bytes.
+const CLAUSE_BYTES: usize = 60;
+/// No clause is longer than this, in bytes; it is cut at a word boundary.
+const CLAUSE_MAX_BYTES: usize = 240;
+
+/// Words that a full stop follows without ending a sentence.
+const ABBREVIATIONS: [&str; 22] = [
+    "mr", "mrs", "ms", "dr", "st", "prof", "jr", "sr", "vs", "etc", "no", "approx", "dept", "inc",
+    "ltd", "co", "fig", "e.g", "i.e", "a.m", "p.m", "u.s",
+];
+
+/// Collects text and gives out clauses.
+#[derive(Debug, Default)]
+pub struct ClauseCutter {
+    text: String,
+    language: Option<String>,
+    given: usize,
+}
+
+impl ClauseCutter {
+    /// A cutter for text in `language` (ISO 639-1), which decides how numbers are spoken.
+    pub fn new(language: Option<String>) -> Self {
+        Self { language, ..Self::default() }
+    }
+
+    /// Takes more text.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The next clause that is certain to be one, whatever text follows.
+    pub fn next_clause(&mut self) -> Option<Clause> {
+        let end = cut(&self.text, self.given == 0)?;
+        self.take(end)
+    }
+
+    /// What is left when no more text comes.
+    pub fn finish(&mut self) -> Option<Clause> {
+        match self.next_clause() {
+            Some(clause) => Some(clause),
+            None => self.take(self.text.len()),
+        }
+    }
+
+    fn take(&mut self, end: usize) -> Option<Clause> {
+        let rest = self.text.split_off(end);
+        let text = std::mem::replace(&mut self.text, rest);
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        self.given += 1;
+        let speakable = speakable(text, self.language.as_deref());
+        Some(Clause { text: text.to_owned(), speakable })
+    }
+}
+
+/// Where the first clause of `text` ends, when that is certain.
+fn cut(text: &str, first: bool) -> Option<usize> {
+    for (at, ch) in text.char_indices() {
+        let end = at + ch.len_utf8();
+        let (before, after) = text.split_at(end);
+        let stops = match ch {
+            '.' | '!' | '?' | '…' => ends_sentence(before, after)?,
+            '。' | '！' | '？' | '\n' => true,
+            ',' | ';' | ':' | '—' | '–' => pauses(before, after)? && is_long_enough(before, first),
+            _ => ch.is_whitespace() && is_too_long(before, first),
+        };
+        if stops && before.chars().any(char::is_alphanumeric) {
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Whether the stop at the end of `before` ends a sentence; `None` while that cannot be known.
+fn ends_sentence(before: &str, after: &str) -> Option<bool> {
+    let next = after.chars().next()?;
+    if !next.is_whitespace() {
+        return Some(false);
+    }
+    let word = before.split_whitespace().next_back().unwrap_or_default();
+    let bare = word.trim_end_matches('.').trim_start_matches(['(', '"', '\'']).to_lowercase();
+    let initial = bare.chars().count() == 1 && bare.chars().all(char::is_alphabetic) && bare != "i";
+    let list_number = before.trim_start().len() == word.len()
+        && bare.chars().all(|c| c.is_ascii_digit())
+        && word.ends_with('.');
+    Some(!initial && !list_number && !ABBREVIATIONS.contains(&bare.as_str()))
+}
+
+/// Whether the comma at the end of `before` is a pause, not part of a number or a time.
+fn pauses(before: &str, after: &str) -> Option<bool> {
+    if before.ends_with(['—', '–']) {
+        return Some(true);
+    }
+    match after.chars().next() {
+        Some(next) => Some(next.is_whitespace()),
+        // Between digits it may go on ("1,000", "10:30"); elsewhere waiting would only cost time.
+        None if before.chars().rev().nth(1).is_some_and(|c| c.is_ascii_digit()) => None,
+        None => Some(true),
+    }
+}
+
+fn is_long_enough(before: &str, first: bool) -> bool {
+    if first {
+        before.split_whitespace().count() >= FIRST_CLAUSE_WORDS
+    } else {
+        before.len() >= CLAUSE_BYTES
+    }
+}
+
+fn is_too_long(before: &str, first: bool) -> bool {
+    before.len() >= CLAUSE_MAX_BYTES
+        || (first && before.split_whitespace().count() >= FIRST_CLAUSE_MAX_WORDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `text` in pieces of `size` bytes' worth of chars and collects the clauses' texts.
+    fn clauses(text: &str, size: usize) -> Vec<String> {
+        let mut cutter = ClauseCutter::new(Some("en".into()));
+        let mut found = Vec::new();
+        let chars: Vec<char> = text.chars().collect();
+        for piece in chars.chunks(size) {
+            cutter.push(&piece.iter().collect::<String>());
+            while let Some(clause) = cutter.next_clause() {
+                found.push(clause.text);
+            }
+        }
+        while let Some(clause) = cutter.finish() {
+            found.push(clause.text);
+        }
+        found
+    }
+
+    #[test]
+    fn sentences_become_clauses_and_the_first_may_end_at_a_comma() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("We are open until six. Come by!", &["We are open until six.", "Come by!"]),
+            ("Of course, we open at nine. Anything else?", &[
+                "Of course,",
+                "we open at nine.",
+                "Anything else?",
+            ]),
+            ("Yes, it is.", &["Yes, it is."]),
+            ("Dr. Smith is in. He is free.", &["Dr. Smith is in.", "He is free."]),
+            ("It costs 3.50 today. Fine.", &["It costs 3.50 today.", "Fine."]),
+            ("About 1,000 people. Yes.", &["About 1,000 people.", "Yes."]),
+            ("At 10:30 sharp. Good.", &["At 10:30 sharp.", "Good."]),
+            ("Write to a.b@example.com today. Bye.", &["Write to a.b@example.com today.", "Bye."]),
+            ("Hello", &["Hello"]),
+        ];
+        for (text, expected) in cases {
+            for size in [1, 3, 100] {
+                assert_eq!(clauses(text, size), expected, "{text} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_clause_without_punctuation_is_cut_after_eight_words() {
+        let found = clauses("one two three four five six seven eight nine ten eleven", 4);
+        assert_eq!(found, ["one two three four five six seven eight", "nine ten eleven"]);
+    }
+
+    #[test]
+    fn no_words_are_lost_or_changed_by_cutting() {
+        let text = "First, a list: 1. apples, 2. pears; then e.g. plums — and, at 9:15 a.m., tea. \
+                    Is that all? It is… Good, then we are done with this long sentence, which goes \
+                    on, and on, and never seems to stop, until it does.";
+        for size in [1, 2, 5, 17] {
+            assert_eq!(clauses(text, size).join(" "), text.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+
+    #[test]
+    fn a_text_without_spaces_or_stops_is_one_clause_and_blank_text_is_none() {
+        assert_eq!(clauses(&"x".repeat(1000), 10).len(), 1);
+        assert!(clauses("  \n \n ", 1).is_empty());
+    }
+}

@@ -1,0 +1,275 @@
+//! From the configuration to engines at work. The only file that names a backend.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use trunkline_inference::{
+    ChatModel, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
+    catalog::{Catalog, EngineKind},
+};
+use trunkline_session::{Agent, Models};
+use trunkline_telephony::SipConfig;
+use trunkline_turn::{DetectorConfig, Script, TurnConfig};
+
+use crate::{
+    config::{AgentConfig, ModelsConfig, SipSection},
+    exit::Failure,
+};
+
+/// The model of the ONNX Runtime library, which all ONNX engines share.
+const ONNX_RUNTIME: &str = "onnxruntime";
+
+/// A file that the configured models are loaded from.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelFile {
+    /// What for: `stt`, `llm`, ...
+    pub(crate) role: &'static str,
+    /// The model's name.
+    pub(crate) model: String,
+    /// The file.
+    pub(crate) path: PathBuf,
+}
+
+/// Every file of the configured models.
+pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
+    let roles = [
+        ("stt", config.stt.as_str()),
+        ("llm", config.llm.as_str()),
+        ("tts", config.tts.as_str()),
+        ("vad", config.vad.as_str()),
+        ("turn", config.end_of_turn.as_str()),
+        ("runtime", ONNX_RUNTIME),
+    ];
+    let catalog = Catalog::built_in();
+    let mut files = Vec::new();
+    for (role, name) in roles.into_iter().filter(|(_, name)| !name.is_empty()) {
+        let folder = config.dir.join(name);
+        let known = catalog.model(name).map(|model| &model.files);
+        let paths: Vec<PathBuf> = match known {
+            Some(known) => known.iter().map(|f| folder.join(f.name())).collect(),
+            None => vec![folder],
+        };
+        files.extend(paths.into_iter().map(|path| ModelFile { role, model: name.into(), path }));
+    }
+    files
+}
+
+/// What an agent's calls are answered with.
+pub(crate) fn agent(name: &str, config: &AgentConfig) -> Agent {
+    let mut turn = TurnConfig::default();
+    turn.silence.prompt_after = config.silence_after();
+    turn.limits.call = config.max_duration();
+    Agent {
+        name: name.to_owned(),
+        instructions: config.instructions.trim().to_owned(),
+        voice: trunkline_inference::Voice {
+            name: config.voice.clone(),
+            speed: config.voice_speed,
+        },
+        language: config.spoken_language(),
+        max_reply_tokens: config.max_reply_tokens,
+        temperature: config.temperature,
+        script: Script {
+            greeting: config.greeting.clone(),
+            apology: config.apology.clone(),
+            silence_prompts: config.silence_prompts.clone(),
+            farewell: config.farewell.clone(),
+            ..Script::default()
+        },
+        turn,
+        detector: DetectorConfig::default(),
+    }
+}
+
+/// The telephone side.
+pub(crate) fn sip(config: &SipSection) -> SipConfig {
+    SipConfig {
+        bind: config.bind,
+        media_ip: config.media_ip,
+        rtp_ports: config.rtp_ports(),
+        max_calls: config.max_calls,
+        no_media_timeout: Duration::from_secs(config.no_media_seconds),
+        ..SipConfig::default()
+    }
+}
+
+/// Loads every configured model, telling `progress` of each. Blocks for seconds.
+pub(crate) fn models(
+    config: &ModelsConfig,
+    progress: &mut dyn FnMut(&str, &str),
+) -> Result<Models, Failure> {
+    progress("voice activity", &config.vad);
+    let vad = voice_activity(config)?;
+    let end_of_turn = if config.end_of_turn.is_empty() {
+        None
+    } else {
+        progress("end of turn", &config.end_of_turn);
+        Some(end_of_turn(config)?)
+    };
+    progress("recognizer", &config.stt);
+    let stt = speech_to_text(config)?;
+    progress("voice", &config.tts);
+    let tts = text_to_speech(config)?;
+    progress("language model", &config.llm);
+    let llm = chat_model(config)?;
+    Ok(Models { stt, llm, tts, vad, end_of_turn })
+}
+
+fn kind(name: &str) -> Result<EngineKind, Failure> {
+    let catalog = Catalog::built_in();
+    catalog.select(&[name]).map_err(Failure::unavailable).and_then(|found| {
+        found.first().map(|m| m.engine).ok_or_else(|| Failure::unavailable(format!("no model `{name}`")))
+    })
+}
+
+fn wrong_kind<T>(name: &str, role: &str) -> Result<T, Failure> {
+    Err(Failure::unavailable(format!(
+        "model `{name}` cannot be the {role}: choose another of `trunkline models list`"
+    )))
+}
+
+#[cfg_attr(feature = "whisper", expect(unused, reason = "each engine may be left out"))]
+fn not_built<T>(engine: &str) -> Result<T, Failure> {
+    Err(Failure::unavailable(format!(
+        "this program was built without the {engine} engine: build it with `--features local`"
+    )))
+}
+
+/// The recognizer.
+pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+    match kind(&config.stt)? {
+        EngineKind::Whisper => whisper(config),
+        _ => wrong_kind(&config.stt, "recognizer"),
+    }
+}
+
+#[cfg(feature = "whisper")]
+fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+    use trunkline_whisper::{Whisper, WhisperConfig};
+    let model = config.dir.join(&config.stt).join("ggml.bin");
+    let settings = WhisperConfig {
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: config.slots,
+        ..WhisperConfig::new(model)
+    };
+    Ok(Arc::new(Whisper::load(settings).map_err(Failure::unavailable)?))
+}
+
+#[cfg(not(feature = "whisper"))]
+fn whisper(_: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+    not_built("whisper")
+}
+
+/// The language model.
+pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+    match kind(&config.llm)? {
+        EngineKind::Llama => llama(config),
+        _ => wrong_kind(&config.llm, "language model"),
+    }
+}
+
+#[cfg(feature = "llama")]
+fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+    use trunkline_llama::{Llama, LlamaConfig};
+    let settings = LlamaConfig {
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: u32::try_from(config.slots).unwrap_or(1),
+        context_tokens: config.context_tokens,
+        ..LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"))
+    };
+    Ok(Arc::new(Llama::load(settings).map_err(Failure::unavailable)?))
+}
+
+#[cfg(not(feature = "llama"))]
+fn llama(_: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+    not_built("llama")
+}
+
+/// The voice.
+pub(crate) fn text_to_speech(config: &ModelsConfig) -> Result<Arc<dyn TextToSpeech>, Failure> {
+    match kind(&config.tts)? {
+        engine @ (EngineKind::Piper | EngineKind::Kokoro) => onnx::voice(config, engine),
+        _ => wrong_kind(&config.tts, "voice"),
+    }
+}
+
+fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
+    match kind(&config.vad)? {
+        EngineKind::Silero => onnx::voice_activity(config),
+        _ => wrong_kind(&config.vad, "voice activity"),
+    }
+}
+
+fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
+    match kind(&config.end_of_turn)? {
+        EngineKind::SmartTurn => onnx::end_of_turn(config),
+        _ => wrong_kind(&config.end_of_turn, "end-of-turn model"),
+    }
+}
+
+#[cfg(feature = "onnx")]
+mod onnx {
+    use trunkline_onnx::{
+        Piper, PiperConfig, Runtime, SileroConfig, SileroVad, SmartTurn, SmartTurnConfig,
+    };
+
+    use super::{
+        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
+        VoiceActivity,
+    };
+
+    fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
+        Runtime::load(&config.dir.join(ONNX_RUNTIME).join("libonnxruntime.so"))
+            .map_err(Failure::unavailable)
+    }
+
+    pub(super) fn voice(
+        config: &ModelsConfig,
+        engine: EngineKind,
+    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
+        let runtime = runtime(config)?;
+        let folder = config.dir.join(&config.tts);
+        if engine == EngineKind::Kokoro {
+            return super::wrong_kind(&config.tts, "voice yet");
+        }
+        let settings = PiperConfig {
+            threads: config.threads,
+            ..PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
+        };
+        Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
+    }
+
+    pub(super) fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
+        let settings = SileroConfig::new(config.dir.join(&config.vad).join("silero_vad.onnx"));
+        let vad = SileroVad::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
+        Ok(Arc::new(vad))
+    }
+
+    pub(super) fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
+        let file = config.dir.join(&config.end_of_turn).join("smart-turn.onnx");
+        let settings = SmartTurnConfig::new(file);
+        let model = SmartTurn::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
+        Ok(Arc::new(model))
+    }
+}
+
+#[cfg(not(feature = "onnx"))]
+mod onnx {
+    use super::{
+        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
+    };
+
+    pub(super) fn voice(
+        _: &ModelsConfig,
+        _: EngineKind,
+    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
+        not_built("onnx")
+    }
+
+    pub(super) fn voice_activity(_: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
+        not_built("onnx")
+    }
+
+    pub(super) fn end_of_turn(_: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
+        not_built("onnx")
+    }
+}

@@ -1,0 +1,169 @@
+//! The configuration: one file, checked whole before anything starts. The only reader of the environment.
+
+mod agents;
+mod document;
+mod models;
+mod network;
+mod problem;
+mod reference;
+
+use std::{env, fs, path::Path};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(crate) use agents::AgentConfig;
+pub(crate) use models::ModelsConfig;
+pub(crate) use network::{LogConfig, LogFormat, SipSection};
+pub(crate) use problem::Problems;
+pub(crate) use reference::{reference, schema};
+
+use trunkline_gateway::{GatewayConfig, StoreConfig};
+
+/// Environment variables that override a field begin so; `TRUNKLINE__GATEWAY__BIND` is `gateway.bind`.
+const PREFIX: &str = "TRUNKLINE__";
+
+/// Everything Trunkline can be told. Every section and every field may be left out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Which models are used, where they lie, and how many threads they may take.
+    pub(crate) models: ModelsConfig,
+    /// Who answers which number. Without any, a small receptionist answers every number.
+    #[serde(deserialize_with = "agents::one_or_more")]
+    #[schemars(with = "std::collections::BTreeMap<String, AgentConfig>")]
+    pub(crate) agents: Vec<(String, AgentConfig)>,
+    /// The telephone side.
+    pub(crate) sip: SipSection,
+    /// The HTTP side.
+    pub(crate) gateway: GatewayConfig,
+    /// Where calls are recorded.
+    pub(crate) store: StoreConfig,
+    /// What is logged, and how.
+    pub(crate) log: LogConfig,
+}
+
+impl Config {
+    /// Reads and checks `path`, or the defaults when there is none; then the environment.
+    ///
+    /// All problems of the file are reported together.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Problems> {
+        let text = match path {
+            Some(path) => fs::read_to_string(path)
+                .map_err(|e| Problems::unreadable(path, &e))?,
+            None => String::new(),
+        };
+        let name = path.map_or_else(|| "built-in defaults".into(), |p| p.display().to_string());
+        Self::from_text(&name, &text, environment())
+    }
+
+    fn from_text(
+        file: &str,
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let (mut config, mut problems) = document::read::<Self>(file, text, environment);
+        if let Some(config) = config.as_mut().filter(|c| c.agents.is_empty()) {
+            config.agents = agents::receptionist();
+        }
+        if let Some(config) = &config {
+            config.check(&mut problems.within(text));
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+
+    /// What the types cannot say.
+    fn check(&self, problems: &mut problem::Within<'_>) {
+        agents::check(&self.agents, problems);
+        self.models.check(problems);
+        self.sip.check(problems);
+        network::check_gateway(&self.gateway, problems);
+    }
+
+    /// The agent that answers `dialled`: the one that lists it, else the one that lists `*`.
+    pub(crate) fn agent_for(&self, dialled: &str) -> Option<&(String, AgentConfig)> {
+        let lists = |wanted: &str| {
+            self.agents.iter().find(|(_, a)| a.numbers.iter().any(|number| number == wanted))
+        };
+        lists(dialled).or_else(|| lists("*"))
+    }
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        Some((name.strip_prefix(PREFIX)?.to_owned(), value.into_string().ok()?))
+    })
+}
+
+/// One variable of the environment, for the few things that no file can hold (`HOME`, `PATH`).
+#[expect(clippy::disallowed_methods, reason = "this file is the one that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, Vec<String>> {
+        Config::from_text("test.toml", text, std::iter::empty())
+            .map_err(|p| p.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn an_empty_file_is_a_whole_configuration() {
+        let config = load("").unwrap();
+        assert!(config.agent_for("demo").is_some());
+        assert!(config.agent_for("anything").is_some());
+    }
+
+    #[test]
+    fn five_mistakes_are_reported_together_each_with_its_line_and_a_remedy() {
+        let text = r#"
+[models]
+threads = "two"
+sett = "tiny"
+
+[sip]
+bind = "127.0.0.1:99999"
+
+[agents.sales]
+numbers = []
+instructions = "Sell."
+
+[agents.support]
+numbers = ["100"]
+voice_speed = 9.0
+"#;
+        let problems = load(text).unwrap_err();
+        let lines = [3, 4, 7, 10, 15];
+        assert_eq!(problems.len(), lines.len(), "{problems:#?}");
+        for (problem, line) in problems.iter().zip(lines) {
+            assert!(problem.starts_with(&format!("test.toml:{line}:")), "{problem} not at {line}");
+        }
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_and_its_mistakes_name_the_variable() {
+        let set = |value: &str| vec![("LOG__FORMAT".to_owned(), value.to_owned())].into_iter();
+        let config = Config::from_text("t", "[log]\nformat = \"text\"", set("json")).unwrap();
+        assert_eq!(config.log.format, LogFormat::Json);
+        let problems = Config::from_text("t", "", set("yaml")).unwrap_err();
+        assert!(problems.iter().next().unwrap().to_string().contains("TRUNKLINE__LOG__FORMAT"));
+    }
+
+    #[test]
+    fn the_agent_is_chosen_by_number_and_the_star_takes_the_rest() {
+        let config = load(
+            "[agents.a]\nnumbers = [\"100\"]\ninstructions = \"x\"\n\
+             [agents.b]\nnumbers = [\"*\"]\ninstructions = \"y\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.agent_for("100").unwrap().0, "a");
+        assert_eq!(config.agent_for("200").unwrap().0, "b");
+    }
+}

@@ -1,0 +1,78 @@
+//! Which models are used and what they may take.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::problem::Within;
+
+/// The models.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelsConfig {
+    /// The folder that holds the models, one folder each, as `trunkline models pull` lays them out.
+    /// Default: `$TRUNKLINE_MODELS`, else `trunkline/models` in the user's cache folder.
+    pub(crate) dir: PathBuf,
+    /// Hears: a Whisper model's name in the catalog. Default: `whisper-base`.
+    pub(crate) stt: String,
+    /// Thinks: an instruction-tuned GGUF model's name. Default: `qwen2.5-coder-1.5b-instruct`.
+    pub(crate) llm: String,
+    /// Speaks: a Piper or Kokoro model's name. Default: `piper-en_US-joe-medium`.
+    pub(crate) tts: String,
+    /// Finds voice activity. Default: `silero-vad`.
+    pub(crate) vad: String,
+    /// Judges ends of turns; empty for silence and words alone. Default: `smart-turn-v3.2`.
+    pub(crate) end_of_turn: String,
+    /// CPU threads for each engine at work, 1 to 64. More than there are free cores makes everything
+    /// far slower. Default: the machine's cores, at most 4.
+    pub(crate) threads: usize,
+    /// Calls that may be transcribed, answered and spoken to at once, 1 to 1024: memory is set aside
+    /// for each. Default: 16.
+    pub(crate) slots: usize,
+    /// Tokens of chat that the language model sees, 512 to 131072; older turns are left out. Default: 4096.
+    pub(crate) context_tokens: u32,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self {
+            dir: default_dir(),
+            stt: "whisper-base".into(),
+            llm: "qwen2.5-coder-1.5b-instruct".into(),
+            tts: "piper-en_US-joe-medium".into(),
+            vad: "silero-vad".into(),
+            end_of_turn: "smart-turn-v3.2".into(),
+            threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
+            slots: 16,
+            context_tokens: 4096,
+        }
+    }
+}
+
+/// Where models lie unless the config says otherwise.
+pub(crate) fn default_dir() -> PathBuf {
+    let cache = || super::variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || super::variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    super::variable("TRUNKLINE_MODELS").map_or_else(
+        || cache().or_else(home).unwrap_or_else(|| "/var/cache".into()).join("trunkline/models"),
+        PathBuf::from,
+    )
+}
+
+impl ModelsConfig {
+    pub(super) fn check(&self, problems: &mut Within<'_>) {
+        if !(1..=64).contains(&self.threads) {
+            let what = format!("{} threads cannot work", self.threads);
+            problems.add("models.threads", what, "choose 1 to 64, at most the free cores");
+        }
+        if !(1..=1024).contains(&self.slots) {
+            let what = format!("{} slots cannot work", self.slots);
+            problems.add("models.slots", what, "choose 1 to 1024");
+        }
+        if !(512..=131_072).contains(&self.context_tokens) {
+            let what = format!("{} tokens of context cannot work", self.context_tokens);
+            problems.add("models.context_tokens", what, "choose 512 to 131072");
+        }
+    }
+}

