@@ -43,10 +43,12 @@ impl Filter {
     /// The output sample of `phase` after the `taps` input samples `heard`.
     pub(super) fn apply(&self, phase: usize, heard: &[f32]) -> f32 {
         let row = &self.rows[phase * self.taps..][..self.taps];
+        let (heard, _) = heard.as_chunks::<LANES>();
+        let (row, _) = row.as_chunks::<LANES>();
         let mut sums = [0.0; LANES];
-        for (samples, coefficients) in heard.chunks_exact(LANES).zip(row.chunks_exact(LANES)) {
-            for lane in 0..LANES {
-                sums[lane] += samples[lane] * coefficients[lane];
+        for (samples, coefficients) in heard.iter().zip(row) {
+            for ((sum, sample), coefficient) in sums.iter_mut().zip(samples).zip(coefficients) {
+                *sum += sample * coefficient;
             }
         }
         sums.iter().sum()
