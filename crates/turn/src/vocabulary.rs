@@ -225,7 +225,12 @@ pub enum IgnoreReason {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// A turn ended.
-    TurnEnded { reason: TurnEndReason, silence: Duration, end_probability: Option<f32>, dictating: bool },
+    TurnEnded {
+        reason: TurnEndReason,
+        silence: Duration,
+        end_probability: Option<f32>,
+        dictating: bool,
+    },
     /// Sound was not a turn.
     Ignored { reason: IgnoreReason, text: String, evidence: Evidence },
     /// A reply that had been prepared was thrown away because the caller went on.

@@ -1,0 +1,151 @@
+//! The caller has stopped: are these words, is the turn over, and what is prepared meanwhile?
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Command, Conversation, Decision, Ear, Event, Heard, ReplyCause, TurnEndReason, TurnId,
+    caller_turn::CallerTurn, dictation, gate::judge, patience, reply::Reply, words::normalized,
+};
+
+use super::floor::State;
+
+impl Conversation {
+    pub(super) fn end_scored(&mut self, probability: f32) {
+        let is_deciding = self.state() == State::Deciding;
+        if let Some(turn) = self.floor.turn.as_mut().filter(|_| is_deciding) {
+            turn.end_probability = Some(probability.clamp(0.0, 1.0));
+        }
+    }
+
+    /// The recognizer said what was said up to this silence.
+    pub(super) fn words_known(&mut self, heard: Heard) {
+        let verdict = judge(&heard.evidence, &heard.text, &self.config.gate);
+        let Some(turn) = &mut self.floor.turn else { return };
+        match (verdict, turn.words.believed.take()) {
+            (Ok(()), _) => turn.settle(heard),
+            // Words once believed stay: the sound after them added nothing.
+            (Err(_), Some(believed)) => turn.settle(believed),
+            (Err(reason), None) => return self.ignore_sound(reason, Some(heard)),
+        }
+        self.name_turn();
+        self.prepare_reply();
+        if self.floor.turn.as_ref().is_some_and(|turn| turn.is_too_long) {
+            self.end_turn(TurnEndReason::TooLong);
+        }
+    }
+
+    /// The recognizer did not answer: what was known is taken, if anything was.
+    pub(super) fn words_late(&mut self) {
+        let gate = &self.config.gate;
+        let Some(turn) = &mut self.floor.turn else { return };
+        turn.words.asked = None;
+        let latest = turn.words.latest.take();
+        let known = latest.filter(|heard| judge(&heard.evidence, &heard.text, gate).is_ok());
+        let Some(known) = known.or_else(|| turn.words.believed.take()) else {
+            return self.hearing_failed();
+        };
+        turn.settle(known);
+        self.name_turn();
+        self.prepare_reply();
+        self.end_turn(TurnEndReason::RecognizerTimeout);
+    }
+
+    /// Makes the reply ahead of the turn's end, its audio held back, unless the one that there is
+    /// answers the same words.
+    pub(super) fn prepare_reply(&mut self) {
+        if self.floor.cut.is_some() {
+            // The chat is not known before it is known what was heard.
+            return;
+        }
+        let Some((turn, text)) = self.settled_words() else { return };
+        if self.floor.prepared().is_some_and(|reply| answers(reply, &text)) {
+            return;
+        }
+        self.drop_prepared();
+        self.make_reply(ReplyCause::Turn { turn, text });
+    }
+
+    /// Throws away what was prepared because the caller goes on.
+    pub(super) fn drop_prepared(&mut self) {
+        let Some(reply) = self.floor.reply.take_if(|reply| !reply.is_released) else { return };
+        self.order(Command::StopReply { reply: reply.id });
+        self.tell(Event::Decided(Decision::PreparedReplyDropped { reply: reply.id }));
+    }
+
+    /// When the turn is over if the caller stays silent: `None` while words, or what was heard of
+    /// the reply before, are not known.
+    pub(super) fn turn_ends_at(&self) -> Option<Instant> {
+        let turn = self.floor.turn.as_ref()?;
+        let text = turn.settled_text()?;
+        self.floor.prepared()?;
+        let wait = self.patience_with(text, turn.end_probability);
+        Some(turn.voice.silent_since? + wait)
+    }
+
+    /// The silence has lasted long enough.
+    pub(super) fn patience_over(&mut self) {
+        let Some(turn) = &self.floor.turn else { return };
+        let Some(text) = turn.settled_text() else { return };
+        let config = &self.config.patience;
+        let wait = self.patience_with(text, turn.end_probability);
+        let reason = if wait > config.typical {
+            TurnEndReason::SilenceTimeout
+        } else {
+            TurnEndReason::Finished
+        };
+        self.end_turn(reason);
+    }
+
+    fn patience_with(&self, text: &str, end_probability: Option<f32>) -> Duration {
+        let is_dictating = dictation::is_dictating(text);
+        patience(text, end_probability, is_dictating, &self.config.patience)
+    }
+
+    /// The turn is over: the floor is ours, and the prepared reply is let out.
+    fn end_turn(&mut self, reason: TurnEndReason) {
+        let now = self.now();
+        // No end without a reply to let out, and no reply before the line is clear.
+        self.cut_late();
+        let Some((id, text)) = self.settled_words() else { return };
+        let Some(turn) = self.floor.turn.take() else { return };
+        let ended = turn.voice.silent_since.unwrap_or(now);
+        self.tell(Event::Decided(Decision::TurnEnded {
+            reason,
+            silence: now.saturating_duration_since(ended),
+            end_probability: turn.end_probability,
+            dictating: dictation::is_dictating(&text),
+        }));
+        let speech_ended = self.clock.real(ended);
+        self.tell(Event::TurnEnded { turn: id, text, speech_ended });
+        self.counts.prompts = 0;
+        self.counts.hearing_failures = 0;
+        self.release_prepared();
+        self.order(Command::Listen(Ear::Shut));
+    }
+
+    /// Gives the turn its number, now that somebody has really said something.
+    pub(super) fn name_turn(&mut self) {
+        let is_new = |turn: &&mut CallerTurn| turn.id.is_none() && turn.words.believed.is_some();
+        let Some(turn) = self.floor.turn.as_mut().filter(is_new) else { return };
+        let id = self.counts.next_turn();
+        turn.id = Some(id);
+        self.tell(Event::TurnStarted { turn: id });
+    }
+
+    fn settled_words(&self) -> Option<(TurnId, String)> {
+        let turn = self.floor.turn.as_ref()?;
+        Some((turn.id?, turn.settled_text()?.trim().to_owned()))
+    }
+}
+
+fn answers(reply: &Reply, text: &str) -> bool {
+    match &reply.cause {
+        ReplyCause::Turn { text: answered, .. } => {
+            reply.failure.is_none() && normalized(answered) == normalized(text)
+        }
+        ReplyCause::Greeting(_)
+        | ReplyCause::Silence(_)
+        | ReplyCause::Apology(_)
+        | ReplyCause::Farewell(_) => false,
+    }
+}

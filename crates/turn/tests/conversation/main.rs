@@ -1,0 +1,5 @@
+//! Conversations as timelines in virtual time, and properties of every conversation.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod answering;
+mod stage;
