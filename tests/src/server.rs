@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{Answer, free_port, get, program};
 
 /// How long the models of a test may take to load on a busy machine.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// How long calls may take to end when the program is told to stop.
 const STOP: Duration = Duration::from_secs(45);
 /// How often a waiting test looks.

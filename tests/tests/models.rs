@@ -1,5 +1,4 @@
 //! Story: an operator looks at the models, and gets them from a folder without any network.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 

@@ -1,8 +1,9 @@
 //! A package index in a folder, programs that fetch from it, and a models folder to pull into.
 
 use std::{
+    fmt::Write as _,
     fs,
-    io::Write,
+    io::Write as _,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Mutex,
@@ -28,6 +29,12 @@ pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
 impl PullObserver for Notes {
     fn tell(&self, event: &PullEvent<'_>) {
         self.0.lock().unwrap().push(format!("{event:?}"));
+    }
+}
+
+impl Notes {
+    fn into_words(self) -> Vec<String> {
+        self.0.into_inner().unwrap()
     }
 }
 
@@ -102,11 +109,11 @@ impl World {
 
     /// Pulls every model, and returns what was told.
     pub(crate) fn pull_with(&self, options: &PullOptions) -> Result<Vec<String>, CatalogError> {
-        let catalog = Catalog::parse(&self.text).unwrap();
+        let catalog = Catalog::parse(&self.text)?;
         let models: Vec<_> = catalog.models.iter().collect();
         let notes = Notes::default();
         pull(&catalog, &models, options, &notes)?;
-        Ok(notes.0.into_inner().unwrap())
+        Ok(notes.into_words())
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
@@ -160,10 +167,11 @@ pub(crate) fn join_inputs(
     out: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), String> {
-    let mut paths: Vec<_> =
-        fs::read_dir(inputs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths = Vec::new();
+    collect(inputs, &mut paths);
     paths.sort();
-    let content: Vec<u8> = paths.iter().flat_map(|path| fs::read(path).unwrap()).collect();
+    let content: Vec<u8> =
+        paths.iter().flat_map(|path| fs::read(path).into_iter().flatten()).collect();
     progress(1, 2);
     progress(2, 2);
     fs::write(out, content).map_err(|error| error.to_string())
@@ -184,7 +192,11 @@ pub(crate) fn pin(content: &[u8]) -> String {
 }
 
 pub(crate) fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in Sha256::digest(content) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
