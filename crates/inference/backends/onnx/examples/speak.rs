@@ -12,13 +12,14 @@ use std::{
 
 use futures::{StreamExt, executor::block_on, stream};
 use trunkline_inference::{Clause, SpeechPiece, TextToSpeech, Voice};
-use trunkline_onnx::{Piper, PiperConfig, Runtime};
+use trunkline_onnx::{Kokoro, KokoroConfig, Piper, PiperConfig, Runtime};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let [_, models, engine, out, rest @ ..] = &args[..] else { panic!("see the top of the file") };
     let threads = rest.first().map_or(1, |n| n.parse().unwrap());
     let voice = load(Path::new(models), engine, threads);
+    let (loaded, mut spoken) = (process_time(), Duration::ZERO);
     let (mut firsts, mut rates) = (Vec::new(), Vec::new());
     for (n, line) in stdin().lines().map(Result::unwrap).enumerate() {
         let started = Instant::now();
@@ -44,16 +45,17 @@ fn main() {
                 println!("    {:>8.0?} {}", word.end, word.word);
             }
         }
+        spoken += audio;
         firsts.push(first);
         rates.push(total.as_secs_f64() / audio.as_secs_f64().max(0.001));
     }
+    let cpu = process_time().saturating_sub(loaded);
     firsts.sort();
     rates.sort_by(f64::total_cmp);
     let (first, worst) = (firsts[firsts.len() / 2], firsts[firsts.len() * 95 / 100]);
-    println!(
-        "first audio p50 {first:.1?} p95 {worst:.1?}, real-time factor p50 {:.3}",
-        rates[rates.len() / 2]
-    );
+    println!("first audio p50 {first:.1?} p95 {worst:.1?}");
+    println!("real-time factor p50 {:.3}", rates[rates.len() / 2]);
+    println!("processor time {cpu:.2?} for {spoken:.2?} of audio");
 }
 
 fn load(models: &Path, engine: &str, threads: usize) -> Box<dyn TextToSpeech> {
@@ -63,6 +65,11 @@ fn load(models: &Path, engine: &str, threads: usize) -> Box<dyn TextToSpeech> {
             let folder = models.join("piper-en_US-joe-medium");
             let config = PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"));
             Box::new(Piper::load(&runtime, &PiperConfig { threads, ..config }).unwrap())
+        }
+        "kokoro" => {
+            let folder = models.join("kokoro-82m");
+            let config = KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"));
+            Box::new(Kokoro::load(&runtime, &KokoroConfig { threads, ..config }).unwrap())
         }
         other => panic!("no engine {other}"),
     }
@@ -80,4 +87,14 @@ fn write(path: &Path, samples: &[i16]) {
         file.write_sample(sample).unwrap();
     }
     file.finalize().unwrap();
+}
+
+/// The time all threads of this process have run: tells the cost on a busy machine.
+fn process_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let ran = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(threads.filter_map(|thread| ran(thread.path())).sum())
 }

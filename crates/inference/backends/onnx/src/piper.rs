@@ -119,3 +119,44 @@ impl Synthesizer for Model {
         Ok(Sound { samples, weights: sound_weights(&sounds) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed;
+
+    fn config() -> PiperConfig {
+        let folder = testbed::model("piper-en_US-joe-medium");
+        PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
+    }
+
+    #[test]
+    #[ignore = "needs models"]
+    fn real_speech_is_levelled_and_as_long_as_it_says() {
+        let piper = Piper::load(&testbed::runtime(), &config()).unwrap();
+        assert_eq!(piper.voices(), ["en_US-joe-medium"]);
+        testbed::check_voice(&piper, "en_US-joe-medium");
+    }
+
+    #[test]
+    #[ignore = "needs models"]
+    fn real_speech_is_shorter_when_spoken_faster() {
+        let runtime = testbed::runtime();
+        let file = VoiceFile::read(&config().config).unwrap();
+        let mut model = Model::open(&runtime, &config(), file).unwrap();
+        let mut length = |speed| {
+            let voice = Voice { name: String::new(), speed };
+            model.synthesize("We are open from Monday to Friday.", &voice).unwrap().samples.len()
+        };
+        let (slow, fast) = (length(0.8), length(1.6));
+        assert!(slow as f32 > fast as f32 * 1.5, "{slow} {fast}");
+    }
+
+    #[test]
+    #[ignore = "needs models"]
+    fn real_voice_without_espeak_says_what_to_install() {
+        let config = PiperConfig { espeak: "/nowhere/espeak-ng".into(), ..config() };
+        let error = Piper::load(&testbed::runtime(), &config).err().unwrap();
+        assert!(error.to_string().contains("install the package espeak-ng"), "{error}");
+    }
+}

@@ -95,8 +95,6 @@ impl Silero {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use futures::{StreamExt, executor::block_on, stream};
     use trunkline_audio::MediaTime;
 
@@ -163,12 +161,12 @@ mod tests {
             batch.gather();
             network.run(&mut batch).unwrap();
             let runs = 400 / rows + 5;
-            let started = Instant::now();
+            let started = testbed::process_time();
             for _ in 0..runs {
                 network.run(&mut batch).unwrap();
             }
-            let each = started.elapsed() / u32::try_from(runs * rows).unwrap();
-            println!("batch {rows}: {each:?} a window");
+            let each = (testbed::process_time() - started) / u32::try_from(runs * rows).unwrap();
+            println!("batch {rows}: {each:?} of processor a window");
         }
         assert_eq!(MediaTime::from_samples(512, RATE_HZ), MediaTime::from_ms(32));
     }
