@@ -87,7 +87,7 @@ impl Journal {
             meters: meters.clone(),
             stop: stop.clone(),
         };
-        let recorder = Recorder {
+        let to_store = Recorder {
             store,
             durable,
             recorded: recorded_tx,
@@ -96,7 +96,7 @@ impl Journal {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());
-        tasks.spawn(recorder.run(Tail::new(&files, last)));
+        tasks.spawn(to_store.run(Tail::new(&files, last)));
         let journal = Self { queue, recorded, meters };
         Ok((journal, JournalTasks { tasks, stop, recovered, _dir: dir }))
     }

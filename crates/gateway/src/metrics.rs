@@ -64,7 +64,7 @@ impl Metrics {
         self.journal.clone()
     }
 
-    /// All figures in the OpenMetrics text format.
+    /// All figures in the `OpenMetrics` text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("writing to a string does not fail");

@@ -45,15 +45,15 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .merge(for_operators)
-        .fallback(Refusal::no_such_route)
-        .method_not_allowed_fallback(Refusal::wrong_method)
+        .fallback(refusal::no_such_route)
+        .method_not_allowed_fallback(refusal::wrong_method)
         .layer(middleware::from_fn(guard::limit))
         .layer(middleware::from_fn_with_state(access, guard::recognize))
         .layer(middleware::from_fn(guard::trace))
         .with_state(operator)
 }
 
-/// `GET /metrics`: all figures in the OpenMetrics text format.
+/// `GET /metrics`: all figures in the `OpenMetrics` text format.
 async fn metrics(State(operator): State<Operator>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, OPEN_METRICS)], operator.metrics.text()).into_response()

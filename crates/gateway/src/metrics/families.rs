@@ -290,11 +290,17 @@ impl Collector for Compliance {
 
 /// How many of each lane's slots are at work.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LaneLoads(Arc<Mutex<Vec<(&'static str, Arc<Load>)>>>);
+pub(super) struct LaneLoads(Arc<Mutex<Vec<LaneLoad>>>);
+
+#[derive(Debug)]
+struct LaneLoad {
+    lane: &'static str,
+    load: Arc<Load>,
+}
 
 impl LaneLoads {
     pub(super) fn watch(&self, lane: &'static str, load: Arc<Load>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((lane, load));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(LaneLoad { lane, load });
     }
 }
 
@@ -306,7 +312,8 @@ impl Collector for LaneLoads {
             None,
             MetricType::Gauge,
         )?;
-        for (lane, load) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for LaneLoad { lane, load } in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter()
+        {
             let active = ConstGauge::new(i64::try_from(load.active()).unwrap_or(i64::MAX));
             active.encode(metric.encode_family(&LaneLabels { lane })?)?;
         }

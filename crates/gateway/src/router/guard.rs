@@ -233,4 +233,16 @@ mod tests {
         }
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_too_long_is_a_refusal() {
+        use axum::{Router, body::Body, middleware, routing::get};
+        use hyper::service::Service;
+        let never = Router::new()
+            .route("/", get(std::future::pending::<()>))
+            .layer(middleware::from_fn(limit));
+        let service = hyper_util::service::TowerToHyperService::new(never);
+        let response = service.call(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status().as_u16(), 503);
+    }
 }

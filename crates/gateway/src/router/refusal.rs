@@ -72,27 +72,27 @@ impl Refusal {
             code: Some("timeout"),
         }
     }
+}
 
-    /// The fallback for paths that are not routes.
-    pub(super) async fn no_such_route(method: Method, uri: Uri) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            kind: INVALID,
-            message: format!("no such route: {method} {}", uri.path()),
-            param: None,
-            code: Some("unknown_url"),
-        }
+/// The fallback for paths that are not routes.
+pub(super) async fn no_such_route(method: Method, uri: Uri) -> Refusal {
+    Refusal {
+        status: StatusCode::NOT_FOUND,
+        kind: INVALID,
+        message: format!("no such route: {method} {}", uri.path()),
+        param: None,
+        code: Some("unknown_url"),
     }
+}
 
-    /// The fallback for routes that do not have the request's method.
-    pub(super) async fn wrong_method(method: Method, uri: Uri) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            kind: INVALID,
-            message: format!("{} does not allow {method}", uri.path()),
-            param: None,
-            code: Some("method_not_allowed"),
-        }
+/// The fallback for routes that do not have the request's method.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        kind: INVALID,
+        message: format!("{} does not allow {method}", uri.path()),
+        param: None,
+        code: Some("method_not_allowed"),
     }
 }
 

@@ -145,7 +145,11 @@ fn migration_failure(path: &Path, error: MigrateError) -> GatewayError {
             let reason = format!("its schema {version} is not the one that Trunkline writes");
             GatewayError::Corrupt { path: path.to_owned(), reason }
         }
-        other => GatewayError::Database(other.to_string()),
+        MigrateError::Source(_)
+        | MigrateError::VersionNotPresent(_)
+        | MigrateError::VersionTooOld(..)
+        | MigrateError::CreateSchemasNotSupported(_)
+        | _ => GatewayError::Database(error.to_string()),
     }
 }
 
@@ -161,4 +165,61 @@ fn failure(path: &Path, error: &sqlx::Error) -> GatewayError {
         return GatewayError::Corrupt { path: path.to_owned(), reason: error.to_string() };
     }
     GatewayError::Database(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use trunkline_session::{Record, What};
+
+    use super::*;
+
+    fn entry(position: u64, text: String) -> Entry {
+        let what = What::ModelFailed { reason: text };
+        Entry::new(position, Record { call: CallId::new(), at: SystemTime::now(), what })
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_leaves_nothing_half_written_and_is_worth_another_try() {
+        let root = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&DataDir::open(root.path()).unwrap()).await.unwrap();
+        store.record_batch(&[entry(1, "before".into())]).await.unwrap();
+        let batch = [entry(2, "small".into()), entry(3, "large".repeat(200_000))];
+        sqlx::query("PRAGMA max_page_count = 40").execute(&store.writer).await.unwrap();
+        let error = store.record_batch(&batch).await.unwrap_err();
+        assert!(error.is_retryable() && error.to_string().contains("full"), "{error}");
+        assert_eq!(store.applied_position().await.unwrap(), 1);
+        let filter = CallFilter::default();
+        assert_eq!(store.calls(&filter, 10, None).await.unwrap().len(), 1);
+        // The next try is on a new connection, which has no limit.
+        store.record_batch(&batch).await.unwrap();
+        assert_eq!(store.applied_position().await.unwrap(), 3);
+        assert_eq!(store.calls(&filter, 10, None).await.unwrap().len(), 3);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_back_makes_no_call_end_before_it_began() {
+        let root = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&DataDir::open(root.path()).unwrap()).await.unwrap();
+        let (call, now) = (CallId::new(), SystemTime::now());
+        let (wire_id, from, to, agent) = Default::default();
+        let late = now + Duration::from_hours(1);
+        let records = [
+            Record { call, at: now, what: What::Pressed },
+            Record {
+                call,
+                at: late,
+                what: What::Answered { wire_id, from, to, leg: "sip", agent },
+            },
+            Record { call, at: now, what: What::Pressed },
+        ];
+        let entries: Vec<_> = (1..).zip(records).map(|(p, r)| Entry::new(p, r)).collect();
+        store.record_batch(&entries).await.unwrap();
+        assert_eq!(store.close_open_calls(HangupReason::Crashed).await.unwrap(), 1);
+        let ended = store.call(call).await.unwrap().unwrap().call.ended.unwrap();
+        assert_eq!(ended.duration_us, 0);
+        store.close().await;
+    }
 }

@@ -33,7 +33,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(path: &Path) -> Self {
-        Self::try_start(path).await.unwrap()
+        for _ in 0..100 {
+            match Self::try_start(path).await {
+                // A process that another test is starting holds every open file, the lock of the
+                // world before this one among them, for the moment between fork and exec.
+                Err(GatewayError::InUse { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
+        panic!("the folder stays in use")
     }
 
     pub(crate) async fn try_start(path: &Path) -> Result<Self, GatewayError> {

@@ -18,7 +18,7 @@ const CALL_COLUMNS: &str = "SELECT id, wire_id, caller, called, leg, agent, tena
     (SELECT count(*) FROM turns WHERE turns.call_id = calls.id) AS turn_count
     FROM calls";
 
-/// A page of calls, the newest first: ids are time-ordered (UUIDv7).
+/// A page of calls, the newest first: ids are time-ordered.
 pub(super) async fn calls(
     readers: &SqlitePool,
     filter: &CallFilter,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool, query, query::Query, query_scalar,
+    Connection, Sqlite, SqliteConnection, SqlitePool, query, query::Query, query_scalar,
     sqlite::SqliteArguments,
 };
 use trunkline_session::HangupReason;
@@ -16,7 +16,18 @@ type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// Records entries beyond the applied position, and their position, in one transaction.
 pub(super) async fn batch(writer: &SqlitePool, entries: &[Entry]) -> Result<(), sqlx::Error> {
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut connection = writer.acquire().await?;
+    let written = write(&mut connection, entries).await;
+    if written.is_err() {
+        // SQLite ends a transaction by itself when the disk is full, which sqlx's count of open
+        // transactions misses; a connection that failed is not used again.
+        drop(connection.detach());
+    }
+    written
+}
+
+async fn write(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     let applied = applied_position(&mut transaction).await?;
     let mut last = applied;
     for entry in entries.iter().filter(|entry| entry.position > applied) {
@@ -47,7 +58,7 @@ pub(super) async fn close_open_calls(
     reason: HangupReason,
 ) -> Result<u64, sqlx::Error> {
     query(
-        "UPDATE calls SET ended_at = last_at, duration_us = last_at - started_at, outcome = ?
+        "UPDATE calls SET ended_at = last_at, duration_us = max(0, last_at - started_at), outcome = ?
          WHERE ended_at IS NULL",
     )
     .bind(reason.as_str())
