@@ -1,0 +1,164 @@
+//! The signalling of one call: a task that owns its dialog, whoever placed it.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use trunkline_session::{HangupReason, leg::Digit};
+
+mod answering;
+mod calling;
+mod dtmf_body;
+mod session_timer;
+mod talking;
+
+pub(crate) use answering::{Answering, offer_in};
+pub(crate) use calling::{Answered, Calling};
+
+use crate::{
+    SipError,
+    dialog::DialogKey,
+    sdp::{Description, Direction, Negotiated},
+};
+
+/// News for the leg that it has not read yet. What comes when it is full is lost, but never the end
+/// of the call: that also closes the queue.
+const NEWS: usize = 32;
+/// Orders of the leg that the signalling has not read yet; the leg gives one or two in its life.
+const ORDERS: usize = 8;
+/// Requests of the peer inside a call that wait; one more is answered 503.
+const REQUESTS: usize = 16;
+
+/// What the signalling tells whoever has the call.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// What both sides agreed on, first or anew.
+    Agreed(Negotiated),
+    /// A key, sent by INFO.
+    Pressed(Digit),
+    /// The call is over.
+    Ended(HangupReason),
+}
+
+/// What whoever has the call tells the signalling.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Say that it rings.
+    Ring,
+    /// Answer with this description of ours.
+    Answer { ours: Description, done: oneshot::Sender<Result<Option<Negotiated>, SipError>> },
+    /// Refuse with this status and these seconds of `Retry-After`.
+    Reject { status: u16, retry_after_seconds: Option<u32> },
+    /// Offer anew: hold, resume.
+    Offer { direction: Direction, done: oneshot::Sender<Result<Negotiated, SipError>> },
+    /// End the call.
+    HangUp,
+}
+
+/// A call as whoever has it sees its signalling.
+#[derive(Debug)]
+pub(crate) struct CallLine {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) news: mpsc::Receiver<News>,
+    pub(crate) sip_call_id: String,
+}
+
+/// The other end of a [`CallLine`].
+pub(crate) struct LineEnd {
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) news: mpsc::Sender<News>,
+}
+
+impl LineEnd {
+    /// Tells without waiting.
+    pub(crate) fn tell(&self, news: News) {
+        if self.news.try_send(news).is_err() {
+            tracing::debug!("news of a call found no room or no reader");
+        }
+    }
+}
+
+/// Both ends.
+pub(crate) fn line(sip_call_id: String) -> (CallLine, LineEnd) {
+    let (order, orders) = mpsc::channel(ORDERS);
+    let (tell, news) = mpsc::channel(NEWS);
+    (CallLine { orders: order, news, sip_call_id }, LineEnd { orders, news: tell })
+}
+
+/// Which task has which dialog.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    calls: Arc<Mutex<HashMap<DialogKey, mpsc::Sender<Transaction>>>>,
+    /// Cancelled when every call must end.
+    pub(crate) hang_up_all: CancellationToken,
+}
+
+impl Registry {
+    /// Calls in progress.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The task that has this dialog.
+    pub(crate) fn find(&self, key: &DialogKey) -> Option<mpsc::Sender<Transaction>> {
+        self.lock().get(key).cloned()
+    }
+
+    /// Enters a dialog until the registration is dropped.
+    pub(crate) fn enter(&self, key: DialogKey) -> Registration {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        self.lock().insert(key.clone(), sender);
+        Registration { registry: self.clone(), key, requests }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DialogKey, mpsc::Sender<Transaction>>> {
+        self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A dialog's place in the registry, and the requests that come for it.
+pub(crate) struct Registration {
+    registry: Registry,
+    key: DialogKey,
+    pub(crate) requests: mpsc::Receiver<Transaction>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.key);
+    }
+}
+
+impl Registration {
+    pub(crate) fn hang_up_all(&self) -> CancellationToken {
+        self.registry.hang_up_all.clone()
+    }
+}
+
+/// Where requests of a dialog go: the peer's source for a peer behind a translator of addresses,
+/// which its `Contact` betrays, else what the dialog says.
+pub(crate) fn destination(
+    next_hop: &rsipstack::sip::Uri,
+    source: SocketAddr,
+    is_routed: bool,
+) -> SocketAddr {
+    let named = address_of(next_hop);
+    match named {
+        Some(address) if is_routed || address.ip() == source.ip() => address,
+        Some(_) | None => source,
+    }
+}
+
+/// The literal address of a URI.
+pub(crate) fn address_of(uri: &rsipstack::sip::Uri) -> Option<SocketAddr> {
+    let port = uri.host_with_port.port.as_ref().map_or(5060, rsipstack::sip::Port::value);
+    match &uri.host_with_port.host {
+        rsipstack::sip::Host::IpAddr(ip) => Some(SocketAddr::new(*ip, port)),
+        rsipstack::sip::Host::Domain(_) => None,
+    }
+}
