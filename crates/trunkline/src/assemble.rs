@@ -209,7 +209,8 @@ fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
 #[cfg(feature = "onnx")]
 mod onnx {
     use trunkline_onnx::{
-        Piper, PiperConfig, Runtime, SileroConfig, SileroVad, SmartTurn, SmartTurnConfig,
+        Kokoro, KokoroConfig, Piper, PiperConfig, Runtime, SileroConfig, SileroVad, SmartTurn,
+        SmartTurnConfig,
     };
 
     use super::{
@@ -229,7 +230,11 @@ mod onnx {
         let runtime = runtime(config)?;
         let folder = config.dir.join(&config.tts);
         if engine == EngineKind::Kokoro {
-            return super::wrong_kind(&config.tts, "voice yet");
+            let settings = KokoroConfig {
+                threads: config.threads,
+                ..KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"))
+            };
+            return Ok(Arc::new(Kokoro::load(&runtime, &settings).map_err(Failure::unavailable)?));
         }
         let settings = PiperConfig {
             threads: config.threads,

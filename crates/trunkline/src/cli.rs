@@ -42,6 +42,8 @@ pub(crate) enum Command {
     },
     /// List, fetch and verify models.
     Models(crate::models_cli::ModelsArgs),
+    /// Talk through the microphone and the speaker.
+    Talk(ConfigArgs),
     /// Show the record of calls.
     Calls(crate::calls_cli::CallsArgs),
     /// Transcribe a sound file.

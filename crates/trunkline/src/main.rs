@@ -12,6 +12,7 @@ mod models_cli;
 mod serve;
 mod sound_file;
 mod speak;
+mod talk;
 mod telemetry;
 mod transcribe;
 
@@ -46,6 +47,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Models(args) => models_cli::run(args),
         Command::Transcribe(args) => transcribe::run(args).await,
         Command::Call(args) => call::run(args).await,
+        Command::Talk(args) => talk::run(args).await,
         Command::Calls(args) => calls_cli::run(args).await,
         Command::Speak(args) => speak::run(args).await,
         Command::Config { what: ConfigPage::Reference } => {
