@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -9,11 +10,8 @@ use std::{
 use trunkline_turn::{Decision, Event, IgnoreReason, ReplyCause, ReplyId, TurnEndReason, TurnId};
 
 use crate::{
-    CallId, HangupReason, Observer, Plan, Record, What,
-    hearing::Hearing,
-    milestones::Milestones,
-    mouth::Mouth,
-    reply::now,
+    CallId, HangupReason, Observer, Plan, Record, What, hearing::Hearing, milestones::Milestones,
+    mouth::Mouth, reply::now,
 };
 
 pub(crate) struct Chronicle {
@@ -24,12 +22,15 @@ pub(crate) struct Chronicle {
     /// How the turn that is ending was decided; the event that names the turn follows at once.
     decided: Option<Decision>,
     reply: Option<CurrentReply>,
+    /// The caller was found silent, and what is said because of it has not begun.
+    fell_silent: bool,
 }
 
 /// The reply that is being heard.
 struct CurrentReply {
     id: ReplyId,
     cause: ReplyCause,
+    after_silence: bool,
     is_timed: bool,
     is_interrupted: bool,
 }
@@ -43,6 +44,7 @@ impl Chronicle {
             turn_ends: HashMap::new(),
             decided: None,
             reply: None,
+            fell_silent: false,
         };
         chronicle.note(What::Answered {
             wire_id: plan.wire_id.clone(),
@@ -64,6 +66,7 @@ impl Chronicle {
                 self.reply = Some(CurrentReply {
                     id: reply,
                     cause,
+                    after_silence: mem::take(&mut self.fell_silent),
                     is_timed: false,
                     is_interrupted: false,
                 });
@@ -76,6 +79,7 @@ impl Chronicle {
             }
             Event::ReplyFailed { reason, .. } => self.model_failed(&reason),
             Event::FellSilent { silence } => {
+                self.fell_silent = true;
                 self.decide("fell_silent", format!("no word for {} ms", silence.as_millis()));
             }
             Event::Pressed(_) => self.note(What::Pressed),
@@ -116,10 +120,13 @@ impl Chronicle {
 
     /// Why the conversation hangs up, by what it said last.
     pub(crate) fn last_words(&self) -> HangupReason {
+        let is_silent = self.fell_silent || self.reply.as_ref().is_some_and(|r| r.after_silence);
         match self.reply.as_ref().map(|r| &r.cause) {
             Some(ReplyCause::Apology(_)) => HangupReason::ModelFailed,
-            Some(ReplyCause::Silence(_)) => HangupReason::CallerSilent,
-            Some(ReplyCause::Farewell(_) | ReplyCause::Greeting(_) | ReplyCause::Turn { .. })
+            _ if is_silent => HangupReason::CallerSilent,
+            // Without a silence before it, a farewell is said only when the call has lasted too long.
+            Some(ReplyCause::Farewell(_)) => HangupReason::TooLong,
+            Some(ReplyCause::Greeting(_) | ReplyCause::Silence(_) | ReplyCause::Turn { .. })
             | None => HangupReason::AgentHungUp,
         }
     }
@@ -163,14 +170,21 @@ impl Chronicle {
                 self.note(What::SpeechIgnored { reason, text, evidence });
             }
             Decision::PreparedReplyDropped { reply } => {
-                self.decide("prepared_reply_dropped", format!("reply {}: the caller went on", reply.0));
+                self.decide(
+                    "prepared_reply_dropped",
+                    format!("reply {}: the caller went on", reply.0),
+                );
             }
             Decision::FalseInterruption { reply, held } => {
-                let detail = format!("reply {} was held for {} ms and went on", reply.0, held.as_millis());
+                let detail =
+                    format!("reply {} was held for {} ms and went on", reply.0, held.as_millis());
                 self.decide("false_interruption", detail);
             }
             Decision::FloorRecovered { stuck } => {
-                self.decide("floor_recovered", format!("nobody owned the floor for {} ms", stuck.as_millis()));
+                self.decide(
+                    "floor_recovered",
+                    format!("nobody owned the floor for {} ms", stuck.as_millis()),
+                );
             }
         }
     }

@@ -41,8 +41,12 @@ impl ClauseCutter {
 
     /// The next clause that is certain to be one, whatever text follows.
     pub fn next_clause(&mut self) -> Option<Clause> {
-        let end = cut(&self.text, self.given == 0)?;
-        self.take(end)
+        while let Some(end) = cut(&self.text, self.given == 0) {
+            if let Some(clause) = self.take(end) {
+                return Some(clause);
+            }
+        }
+        None
     }
 
     /// What is left when no more text comes.
@@ -57,11 +61,11 @@ impl ClauseCutter {
         let rest = self.text.split_off(end);
         let text = std::mem::replace(&mut self.text, rest);
         let text = text.trim();
-        if text.is_empty() {
+        let speakable = speakable(text, self.language.as_deref());
+        if speakable.is_empty() {
             return None;
         }
         self.given += 1;
-        let speakable = speakable(text, self.language.as_deref());
         Some(Clause { text: text.to_owned(), speakable })
     }
 }
@@ -74,7 +78,9 @@ fn cut(text: &str, first: bool) -> Option<usize> {
         let stops = match ch {
             '.' | '!' | '?' | '…' => ends_sentence(before, after)?,
             '。' | '！' | '？' | '\n' => true,
-            ',' | ';' | ':' | '—' | '–' => pauses(before, after)? && is_long_enough(before, first),
+            ',' | ';' | ':' | '—' | '–' => {
+                pauses(before, after)? && is_long_enough(before, first)
+            }
             _ => ch.is_whitespace() && is_too_long(before, first),
         };
         if stops && before.chars().any(char::is_alphanumeric) {
@@ -150,11 +156,10 @@ mod tests {
     fn sentences_become_clauses_and_the_first_may_end_at_a_comma() {
         let cases: [(&str, &[&str]); 9] = [
             ("We are open until six. Come by!", &["We are open until six.", "Come by!"]),
-            ("Of course, we open at nine. Anything else?", &[
-                "Of course,",
-                "we open at nine.",
-                "Anything else?",
-            ]),
+            (
+                "Of course, we open at nine. Anything else?",
+                &["Of course,", "we open at nine.", "Anything else?"],
+            ),
             ("Yes, it is.", &["Yes, it is."]),
             ("Dr. Smith is in. He is free.", &["Dr. Smith is in.", "He is free."]),
             ("It costs 3.50 today. Fine.", &["It costs 3.50 today.", "Fine."]),
@@ -182,7 +187,10 @@ mod tests {
                     Is that all? It is… Good, then we are done with this long sentence, which goes \
                     on, and on, and never seems to stop, until it does.";
         for size in [1, 2, 5, 17] {
-            assert_eq!(clauses(text, size).join(" "), text.split_whitespace().collect::<Vec<_>>().join(" "));
+            assert_eq!(
+                clauses(text, size).join(" "),
+                text.split_whitespace().collect::<Vec<_>>().join(" ")
+            );
         }
     }
 
@@ -190,5 +198,12 @@ mod tests {
     fn a_text_without_spaces_or_stops_is_one_clause_and_blank_text_is_none() {
         assert_eq!(clauses(&"x".repeat(1000), 10).len(), 1);
         assert!(clauses("  \n \n ", 1).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_spoken_is_no_clause_and_hides_none() {
+        assert!(clauses("...", 1).is_empty());
+        assert!(clauses("😀 🎉", 1).is_empty());
+        assert_eq!(clauses("<b>.</b>. Yes. 😀", 100), ["Yes."]);
     }
 }

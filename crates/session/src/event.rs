@@ -9,7 +9,7 @@ use serde::Serialize;
 pub use trunkline_turn::{Evidence, TurnEndReason};
 use uuid::Uuid;
 
-/// A call's id: time-ordered (UUIDv7, RFC 9562).
+/// A call's id: time-ordered (version 7 of RFC 9562).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct CallId(pub Uuid);
 

@@ -151,9 +151,12 @@ impl Hearing {
                 Ok(score) => self.judge(score),
                 Err(error) => Noticed::Failed(error),
             },
-            Some(words) = next_words(&mut self.turn) => match words {
+            words = next_words(&mut self.turn) => match words {
                 Ok(words) => Noticed::Words(words),
-                Err(error) => { self.turn = None; Noticed::Failed(error) }
+                Err(error) => {
+                    self.turn = None;
+                    Noticed::Failed(error)
+                }
             },
             score = next_score(&mut self.score) => {
                 self.score = None;
@@ -184,11 +187,10 @@ impl Hearing {
     }
 }
 
-async fn next_words(turn: &mut Option<Turn>) -> Option<Result<Transcript, ModelError>> {
-    match turn {
-        Some(turn) => turn.words.next().await,
-        None => pending().await,
-    }
+async fn next_words(turn: &mut Option<Turn>) -> Result<Transcript, ModelError> {
+    let Some(turn) = turn else { return pending().await };
+    // Its sound has not ended, so neither may its words.
+    turn.words.next().await.unwrap_or(Err(ModelError::Stopped { engine: "recognizer" }))
 }
 
 async fn next_score(score: &mut Option<Score>) -> Result<f32, ModelError> {
@@ -210,7 +212,11 @@ impl Past {
         self.frames.push_back(frame);
         let keep = MediaTime::from_ms(TAIL_SECONDS as u64 * 1000);
         while self.frames.len() > 1
-            && self.frames.back().zip(self.frames.front()).is_some_and(|(b, f)| b.end().since(f.at()) > keep)
+            && self
+                .frames
+                .back()
+                .zip(self.frames.front())
+                .is_some_and(|(b, f)| b.end().since(f.at()) > keep)
         {
             self.frames.pop_front();
         }
@@ -218,9 +224,8 @@ impl Past {
 
     fn since(&self, ago: Duration) -> impl Iterator<Item = &Frame> {
         let ago = MediaTime::from_ms(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-        let from = self.heard_at.map_or(MediaTime::ZERO, |(_, end)| {
-            MediaTime::ZERO + end.since(ago)
-        });
+        let from =
+            self.heard_at.map_or(MediaTime::ZERO, |(_, end)| MediaTime::ZERO + end.since(ago));
         self.frames.iter().filter(move |f| f.at() >= from)
     }
 

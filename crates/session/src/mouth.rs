@@ -23,8 +23,14 @@ pub(crate) struct Mouth {
 
 impl Mouth {
     pub(crate) fn new(plan: Plan) -> Self {
-        let mut mouth =
-            Self { plan, reply: None, answer: None, cut: None, warming: None, warmed: String::new() };
+        let mut mouth = Self {
+            plan,
+            reply: None,
+            answer: None,
+            cut: None,
+            warming: None,
+            warmed: String::new(),
+        };
         // The instructions are evaluated while the greeting is spoken.
         mouth.warm_up_with("", &Transcript::default());
         mouth
@@ -48,7 +54,7 @@ impl Mouth {
     pub(crate) fn prepare(
         &mut self,
         id: ReplyId,
-        cause: ReplyCause,
+        cause: &ReplyCause,
         transcript: &Transcript,
         answer: Option<Answer>,
     ) {
@@ -57,7 +63,7 @@ impl Mouth {
         let agent = &self.plan.agent;
         let models = &self.plan.models;
         let cutter = ClauseCutter::new(agent.language.clone());
-        let reply = match &cause {
+        let reply = match cause {
             ReplyCause::Turn { text, .. } => {
                 let chat = self.chat(transcript, text, agent.max_reply_tokens);
                 let spoken_by = (&*models.tts, &agent.voice);
@@ -67,7 +73,7 @@ impl Mouth {
             | ReplyCause::Silence(_)
             | ReplyCause::Apology(_)
             | ReplyCause::Farewell(_) => {
-                Reply::of_text(id, &cause, &*models.tts, &agent.voice, cutter)
+                Reply::of_text(id, cause, &*models.tts, &agent.voice, cutter)
             }
         };
         self.reply = Some(reply);
@@ -93,11 +99,7 @@ impl Mouth {
     }
 
     pub(crate) fn played(&mut self, mark: Mark) {
-        if let Some(reply) = self.reply.as_mut().filter(|r| r.id == mark.reply) {
-            if reply.played(mark) {
-                self.reply = None;
-            }
-        }
+        self.reply.take_if(|r| r.id == mark.reply && r.played(mark));
     }
 
     /// Passes a reply's news on: audio and marks to the leg, facts to the conversation.
@@ -128,7 +130,10 @@ impl Mouth {
                 let reason = "the model said nothing".to_owned();
                 vec![Input::ReplyFailed { reply: id, reason }]
             }
-            ReplyNews::Whole => vec![Input::ReplyWhole { reply: id }],
+            ReplyNews::Whole => {
+                self.reply.take_if(|r| r.is_heard());
+                vec![Input::ReplyWhole { reply: id }]
+            }
             ReplyNews::Failed(error) => {
                 tracing::error!(%error, "a model failed while it replied");
                 vec![Input::ReplyFailed { reply: id, reason: error.to_string() }]
@@ -155,8 +160,7 @@ impl Mouth {
 
     fn chat(&self, transcript: &Transcript, text: &str, max_tokens: u32) -> Chat {
         let agent = &self.plan.agent;
-        let instructions =
-            Message { role: Role::System, content: agent.instructions.clone() };
+        let instructions = Message { role: Role::System, content: agent.instructions.clone() };
         let mut messages = vec![instructions];
         messages.extend(as_messages(transcript));
         match messages.last_mut() {
@@ -166,11 +170,8 @@ impl Mouth {
             }
             _ => messages.push(Message { role: Role::User, content: text.to_owned() }),
         }
-        let options = ChatOptions {
-            max_tokens,
-            temperature: agent.temperature,
-            ..ChatOptions::default()
-        };
+        let options =
+            ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
         Chat { messages, options, cache_salt: agent.cache_salt() }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Reply {
 #[derive(Default)]
 struct Progress {
     clauses: u32,
+    heard: u32,
     sent: Duration,
     played: Duration,
     lengths: Vec<Duration>,
@@ -86,11 +87,7 @@ impl Reply {
         Self::new(id, first_token, speech)
     }
 
-    fn new(
-        id: ReplyId,
-        first_token: Arc<OnceLock<Instant>>,
-        speech: SpeechStream,
-    ) -> Self {
+    fn new(id: ReplyId, first_token: Arc<OnceLock<Instant>>, speech: SpeechStream) -> Self {
         Self {
             id,
             first_token,
@@ -128,8 +125,7 @@ impl Reply {
     }
 
     fn may_send(&self) -> bool {
-        self.released_at.is_some()
-            && self.progress.sent.saturating_sub(self.progress.played) < LEAD
+        self.released_at.is_some() && self.progress.sent.saturating_sub(self.progress.played) < LEAD
     }
 
     /// Takes note of a clause that goes out; its mark follows it.
@@ -145,9 +141,15 @@ impl Reply {
 
     /// Takes note that the caller heard up to `mark`; true when that was the end.
     pub(crate) fn played(&mut self, mark: Mark) -> bool {
-        let upto = usize::try_from(mark.clause).unwrap_or(usize::MAX).saturating_add(1);
-        self.progress.played = self.progress.lengths.iter().take(upto).sum();
-        self.progress.is_whole && upto == self.progress.lengths.len()
+        self.progress.heard = mark.clause + 1;
+        let heard = self.progress.lengths.iter().zip(0..self.progress.heard);
+        self.progress.played = heard.map(|(length, _)| *length).sum();
+        self.is_heard()
+    }
+
+    /// Whether all there is and will be was heard.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.progress.is_whole && self.progress.heard == self.progress.clauses
     }
 }
 
@@ -173,7 +175,10 @@ fn clauses(
                     cutter.push(&piece);
                 }
                 Some(Ok(ReplyPiece::ToolCall(call))) => {
-                    tracing::warn!(tool = call.name, "the model asked for a tool; agents have none");
+                    tracing::warn!(
+                        tool = call.name,
+                        "the model asked for a tool; agents have none"
+                    );
                 }
                 Some(Ok(ReplyPiece::Usage { prompt, cached, generated })) => {
                     tracing::debug!(prompt, cached, generated, "reply generated");

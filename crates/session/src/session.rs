@@ -81,9 +81,7 @@ impl<L: Leg> Session<L> {
             let wake = self.wait(deadline).await;
             self.take(wake);
         }
-        let reason = self.end().await;
-        self.chronicle.ended(reason);
-        reason
+        self.end().await
     }
 
     /// Carries out everything the conversation wants; its next deadline, `None` when the call is over.
@@ -92,7 +90,9 @@ impl<L: Leg> Session<L> {
             match self.conversation.poll() {
                 Output::Command(command) => self.obey(command),
                 Output::Event(event) => self.chronicle.event(event, &self.hearing),
-                Output::Wait(deadline) => return if self.ending.is_some() { None } else { deadline },
+                Output::Wait(deadline) => {
+                    return if self.ending.is_some() { None } else { deadline };
+                }
             }
         }
     }
@@ -204,7 +204,7 @@ impl<L: Leg> Session<L> {
             Command::ScoreEnd => self.hearing.score_end(),
             Command::PrepareReply { reply, cause } => {
                 let transcript = self.conversation.transcript();
-                self.mouth.prepare(reply, cause, transcript, self.asked.last);
+                self.mouth.prepare(reply, &cause, transcript, self.asked.last);
             }
             Command::ReleaseReply { reply } => self.mouth.release(reply),
             Command::PauseReply { .. } => self.order(LegOutput::Pause),
@@ -227,21 +227,26 @@ impl<L: Leg> Session<L> {
 
     fn hang_up(&mut self, reason: HangupReason) {
         if self.ending.is_none() {
-            self.order(LegOutput::HangUp(reason));
             self.ending = Some(reason);
+            self.order(LegOutput::HangUp(reason));
+            self.tell(Input::Gone);
         }
     }
 
-    /// Lets the leg finish: what is queued is still heard.
-    async fn end(&mut self) -> HangupReason {
+    /// Stops all models and lets the leg finish: what is queued is still heard.
+    async fn end(self) -> HangupReason {
+        let Self { mut leg, hearing, mouth, chronicle, ending, mut is_gone, .. } = self;
+        drop((hearing, mouth));
         let over = async {
-            while !self.is_gone {
-                self.is_gone = matches!(self.leg.recv().await, LegInput::Gone(_));
+            while !is_gone {
+                is_gone = matches!(leg.recv().await, LegInput::Gone(_));
             }
         };
         if tokio::time::timeout(GOODBYE, over).await.is_err() {
             tracing::warn!("the caller's end did not confirm the hang-up in time");
         }
-        self.ending.unwrap_or(HangupReason::AgentHungUp)
+        let reason = ending.unwrap_or(HangupReason::AgentHungUp);
+        chronicle.ended(reason);
+        reason
     }
 }

@@ -35,7 +35,8 @@ impl Sessions {
 
     /// Starts a call.
     pub async fn start<L: Leg + 'static>(&self, leg: L, plan: Plan) {
-        let span = tracing::info_span!("call", call = %plan.call, leg = plan.leg, agent = plan.agent.name);
+        let span =
+            tracing::info_span!("call", call = %plan.call, leg = plan.leg, agent = plan.agent.name);
         let session = Session::new(leg, plan, self.watch.clone());
         let count = Counted::new(&self.running);
         let call = async move {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep_until};
-use trunkline_audio::{MediaTime, Playout};
+use trunkline_audio::{MediaTime, Playout, Sound};
 use trunkline_session::{HangupReason, Leg, LegInput, LegOutput, Overrun};
 use trunkline_turn::{Digit, Mark};
 
@@ -40,20 +40,30 @@ pub enum Sent {
 }
 
 /// The caller's end of a call.
+///
+/// The world's time stands still while the call is on hold: a caller says nothing then.
 pub struct ScriptedLeg {
     world: World,
     acts: VecDeque<(Duration, Act)>,
     began: Instant,
     ticks: u32,
-    playout: Playout<Mark>,
+    heard: MediaTime,
+    line: Line,
     inputs: VecDeque<LegInput>,
-    sent: Arc<Mutex<Vec<Sent>>>,
     state: State,
+}
+
+/// What goes to the caller.
+struct Line {
+    playout: Playout<Mark>,
+    /// Sound that may wait; more is refused.
+    room: Duration,
+    is_sounding: bool,
+    sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 #[derive(Default)]
 struct State {
-    is_sounding: bool,
     is_held: bool,
     hanging_up: Option<HangupReason>,
     is_gone: bool,
@@ -67,33 +77,45 @@ impl ScriptedLeg {
             acts: acts.iter().map(|&(ms, act)| (Duration::from_millis(ms), act)).collect(),
             began: Instant::now(),
             ticks: 0,
-            playout: Playout::new(8000),
+            heard: MediaTime::ZERO,
+            line: Line {
+                playout: Playout::new(8000),
+                room: Duration::MAX,
+                is_sounding: false,
+                sent: Arc::default(),
+            },
             inputs: VecDeque::new(),
-            sent: Arc::default(),
             state: State::default(),
         }
     }
 
-    /// Where what reached the caller is noted.
-    pub fn sent(&self) -> Arc<Mutex<Vec<Sent>>> {
-        Arc::clone(&self.sent)
+    /// A leg with room for this much sound, overrun by more.
+    #[must_use]
+    pub fn with_room(mut self, room: Duration) -> Self {
+        self.line.room = room;
+        self
     }
 
+    /// Where what reached the caller is noted.
+    pub fn sent(&self) -> Arc<Mutex<Vec<Sent>>> {
+        Arc::clone(&self.line.sent)
+    }
+
+    /// 20 ms pass: the sound of them comes in, the next goes out.
     fn tick(&mut self) {
-        let at = TICK * self.ticks;
         self.ticks += 1;
+        let at = TICK * self.ticks;
         if !self.state.is_held {
-            let media = MediaTime::from_ms(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
-            self.inputs.push_back(LegInput::Audio(self.world.frame(media)));
+            let frame = self.world.frame(self.heard);
+            self.heard = frame.end();
+            self.inputs.push_back(LegInput::Audio(frame));
         }
         self.play(at);
-        while self.acts.front().is_some_and(|(when, _)| *when <= at) {
-            if let Some((_, act)) = self.acts.pop_front() {
-                self.act(act);
-            }
+        while let Some((_, act)) = self.acts.pop_front_if(|(when, _)| *when <= at) {
+            self.act(act);
         }
         if let Some(reason) = self.state.hanging_up
-            && self.playout.queued().is_zero()
+            && (self.state.is_held || self.line.playout.is_empty())
         {
             self.note(Sent::HungUp(at, reason));
             self.leave(reason);
@@ -101,16 +123,16 @@ impl ScriptedLeg {
     }
 
     fn play(&mut self, at: Duration) {
-        let tick = self.playout.tick();
-        let sounds = tick.samples.iter().any(|s| s.unsigned_abs() > 500);
-        if sounds != self.state.is_sounding {
-            self.state.is_sounding = sounds;
+        let tick = self.line.playout.tick();
+        let sounds = tick.sound != Sound::Silent;
+        if sounds != self.line.is_sounding {
+            self.line.is_sounding = sounds;
             self.note(if sounds { Sent::Sound(at) } else { Sent::Quiet(at) });
-            if sounds {
-                self.inputs.push_back(LegInput::Sounding(Instant::now().into_std()));
-            }
         }
-        self.inputs.extend(tick.played.iter().map(|&mark| LegInput::Played(mark)));
+        if tick.sound == Sound::Begins {
+            self.inputs.push_back(LegInput::Sounding(Instant::now().into_std()));
+        }
+        self.inputs.extend(tick.played.into_iter().map(LegInput::Played));
     }
 
     fn act(&mut self, act: Act) {
@@ -134,7 +156,7 @@ impl ScriptedLeg {
     }
 
     fn note(&self, what: Sent) {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.line.sent.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 }
 
@@ -147,22 +169,26 @@ impl Leg for ScriptedLeg {
             if self.state.is_gone {
                 return std::future::pending().await;
             }
-            sleep_until(self.began + TICK * self.ticks).await;
+            sleep_until(self.began + TICK * (self.ticks + 1)).await;
             self.tick();
         }
     }
 
     fn send(&mut self, output: LegOutput) -> Result<(), Overrun> {
+        let Line { playout, room, .. } = &mut self.line;
         match output {
-            LegOutput::Audio(frame) => self.playout.push(&frame).map_err(|_| Overrun)?,
-            LegOutput::Mark(mark) => self.playout.mark(mark),
+            LegOutput::Audio(frame) if playout.queued() + frame.duration() > *room => {
+                return Err(Overrun);
+            }
+            LegOutput::Audio(frame) => playout.push(&frame).map_err(|_| Overrun)?,
+            LegOutput::Mark(mark) => playout.mark(mark).map_err(|_| Overrun)?,
             LegOutput::Flush => {
-                let flushed = self.playout.flush();
+                let flushed = playout.flush();
                 let (last, since_mark) = (flushed.last, flushed.since_mark);
                 self.inputs.push_back(LegInput::Flushed { last, since_mark });
             }
-            LegOutput::Pause => self.playout.pause(),
-            LegOutput::Resume => self.playout.resume(),
+            LegOutput::Pause => playout.pause(),
+            LegOutput::Resume => playout.resume(),
             LegOutput::HangUp(reason) => self.state.hanging_up = Some(reason),
         }
         Ok(())

@@ -3,86 +3,162 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
-use trunkline_audio::{Frame, MediaTime};
+use trunkline_audio::{Frame, MediaTime, level};
 use trunkline_inference::{
     EndOfTurn, HearingStream, ModelError, SpeechToText, SttInput, SttOptions, Transcript,
     TranscriptStream, VadScore, VadStream, VoiceActivity,
 };
 
-use crate::World;
+use crate::{Live, World};
 
-/// Finds voice activity by loudness, a score each 20 ms.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FakeVad;
+/// The peak from which a frame counts as sound: -30 dB of full scale.
+const LOUD: u16 = 1000;
+
+/// Finds voice activity by loudness, a score a frame.
+#[derive(Clone, Debug, Default)]
+pub struct FakeVad {
+    live: Live,
+}
+
+impl FakeVad {
+    /// Its streams.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+}
 
 impl VoiceActivity for FakeVad {
     fn listen(&self, audio: Pin<Box<dyn Stream<Item = Frame> + Send>>) -> VadStream {
-        Box::pin(audio.map(|frame| {
-            let loud = frame.samples().iter().any(|s| s.unsigned_abs() > 1000);
-            Ok(VadScore { probability: if loud { 0.95 } else { 0.02 }, end: frame.end() })
+        self.live.watch(audio.map(|frame| {
+            let probability = if is_loud(&frame) { 0.95 } else { 0.02 };
+            Ok(VadScore { probability, end: frame.end() })
         }))
     }
 }
 
-/// Hears what the caller of its world says, `delay` after it is asked.
+/// Hears what its caller says, some time after it is asked.
 #[derive(Clone, Debug)]
 pub struct FakeStt {
-    world: World,
+    hears: Hears,
     delay: Duration,
-    fails: bool,
+    partials_every: Option<Duration>,
+    live: Live,
+}
+
+/// Where the words come from.
+#[derive(Clone, Debug)]
+enum Hears {
+    /// The words that a world's caller says within the sound that was fed.
+    World(World),
+    /// Always these, when there was a sound.
+    Sentence(&'static str),
+    /// None: it fails.
+    Nothing,
 }
 
 impl FakeStt {
-    /// Hears `world`.
+    /// Hears `world`, `delay` after it is asked.
     pub fn new(world: World, delay: Duration) -> Self {
-        Self { world, delay, fails: false }
+        Self::of(Hears::World(world), delay)
+    }
+
+    /// Hears `sentence` in whatever sounds.
+    pub fn hearing(sentence: &'static str, delay: Duration) -> Self {
+        Self::of(Hears::Sentence(sentence), delay)
     }
 
     /// Fails whenever it is asked.
     pub fn failing() -> Self {
-        Self { world: World::new(&[]), delay: Duration::ZERO, fails: true }
+        Self::of(Hears::Nothing, Duration::ZERO)
+    }
+
+    /// Says unasked what it has heard so far, each time that this much sound came.
+    #[must_use]
+    pub fn with_partials_every(self, span: Duration) -> Self {
+        Self { partials_every: Some(span), ..self }
+    }
+
+    /// Its streams.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    fn of(hears: Hears, delay: Duration) -> Self {
+        Self { hears, delay, partials_every: None, live: Live::default() }
+    }
+
+    fn answer(&self, ask: Option<u32>, sound: &Sound) -> Result<Transcript, ModelError> {
+        let (from, to) = (sound.from.unwrap_or_default(), sound.to);
+        let text = match &self.hears {
+            Hears::World(world) => world.words(from, to),
+            Hears::Sentence(sentence) if sound.is_loud => (*sentence).to_owned(),
+            Hears::Sentence(_) => String::new(),
+            Hears::Nothing => {
+                let reason = "told to fail".to_owned();
+                return Err(ModelError::Engine { engine: "fake stt", reason });
+            }
+        };
+        Ok(Transcript {
+            text,
+            ask,
+            end: to.since(from),
+            avg_logprob: -0.2,
+            compression_ratio: 1.0,
+            worked: self.delay,
+            ..Transcript::default()
+        })
+    }
+
+    fn is_partial_due(&self, sound: &Sound) -> bool {
+        self.partials_every.is_some_and(|span| sound.to.since(sound.told).to_duration() >= span)
+    }
+}
+
+/// The sound that one stream was fed.
+#[derive(Default)]
+struct Sound {
+    from: Option<MediaTime>,
+    to: MediaTime,
+    /// Up to where the last transcript went.
+    told: MediaTime,
+    is_loud: bool,
+}
+
+impl Sound {
+    fn push(&mut self, frame: &Frame) {
+        if self.from.is_none() {
+            self.from = Some(frame.at());
+            self.told = frame.at();
+        }
+        self.to = frame.end();
+        self.is_loud |= is_loud(frame);
     }
 }
 
 impl SpeechToText for FakeStt {
     fn transcribe(&self, audio: HearingStream, _: &SttOptions) -> TranscriptStream {
-        let state = (audio, None::<(MediaTime, MediaTime)>, self.clone());
-        Box::pin(stream::unfold(state, |(mut audio, mut span, stt)| async move {
+        let state = (audio, Sound::default(), self.clone());
+        let words = stream::unfold(state, |(mut audio, mut sound, stt)| async move {
             loop {
-                match audio.next().await? {
+                let ask = match audio.next().await? {
                     SttInput::Frame(frame) => {
-                        let from = span.map_or(frame.at(), |(from, _)| from);
-                        span = Some((from, frame.end()));
+                        sound.push(&frame);
+                        if !stt.is_partial_due(&sound) {
+                            continue;
+                        }
+                        None
                     }
                     SttInput::Finalize { ask } => {
                         tokio::time::sleep(stt.delay).await;
-                        let answer = stt.answer(ask, span);
-                        return Some((answer, (audio, span, stt)));
+                        Some(ask)
                     }
-                }
+                };
+                sound.told = sound.to;
+                let answer = stt.answer(ask, &sound);
+                return Some((answer, (audio, sound, stt)));
             }
-        }))
-    }
-}
-
-impl FakeStt {
-    fn answer(
-        &self,
-        ask: u32,
-        span: Option<(MediaTime, MediaTime)>,
-    ) -> Result<Transcript, ModelError> {
-        if self.fails {
-            return Err(ModelError::Engine { engine: "fake stt", reason: "told to fail".into() });
-        }
-        let (from, to) = span.unwrap_or_default();
-        Ok(Transcript {
-            text: self.world.words(from, to),
-            ask: Some(ask),
-            end: to.since(from),
-            avg_logprob: -0.2,
-            compression_ratio: 1.0,
-            ..Transcript::default()
-        })
+        });
+        self.live.watch(words)
     }
 }
 
@@ -97,4 +173,8 @@ impl EndOfTurn for FakeEndOfTurn {
     ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>> {
         Box::pin(std::future::ready(Ok(self.0)))
     }
+}
+
+fn is_loud(frame: &Frame) -> bool {
+    level::peak(frame.samples()) > LOUD
 }

@@ -2,13 +2,17 @@
 //! leg that plays a caller, and an observer that remembers.
 
 mod caller;
+mod fakes;
 mod hearing;
+mod live;
 mod observer;
 mod speaking;
 mod world;
 
 pub use caller::{Act, ScriptedLeg, Sent};
+pub use fakes::{Fakes, fake_models};
 pub use hearing::{FakeEndOfTurn, FakeStt, FakeVad};
+pub use live::Live;
 pub use observer::Remembered;
 pub use speaking::{FakeTts, ScriptedLlm};
 pub use world::{Speech, World};

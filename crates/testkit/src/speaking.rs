@@ -5,25 +5,33 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
-    Chat, ChatModel, ClauseStream, ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream,
-    TextToSpeech, Voice, WordTiming,
+    Chat, ChatModel, Clause, ClauseStream, ModelError, ReplyPiece, ReplyStream, SpeechPiece,
+    SpeechStream, TextToSpeech, ToolCall, Voice, WordTiming,
 };
+
+use crate::Live;
 
 /// Rate of everything spoken.
 const HZ: u32 = 24_000;
 /// How long each fake word sounds.
 const WORD: Duration = Duration::from_millis(200);
+/// Frames of a word.
+const WORD_FRAMES: usize = 10;
 
 /// Answers by rote, word by word, and remembers what it was asked.
+///
+/// A word in square brackets is a call of the tool of that name; the word `!` is a failure.
 #[derive(Clone, Debug)]
 pub struct ScriptedLlm {
     replies: Arc<[String]>,
     /// From the request to the first word, and from word to word.
     delays: (Duration, Duration),
     asked: Arc<Mutex<Vec<Chat>>>,
+    warmed: Arc<Mutex<Vec<Chat>>>,
+    live: Live,
 }
 
 impl ScriptedLlm {
@@ -33,12 +41,24 @@ impl ScriptedLlm {
             replies: replies.iter().map(|&r| r.to_owned()).collect(),
             delays: (first_word, each_word),
             asked: Arc::default(),
+            warmed: Arc::default(),
+            live: Live::default(),
         }
     }
 
     /// The chats it was asked to continue, those that only warm it up left out.
     pub fn asked(&self) -> Vec<Chat> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The chats it was only to read ahead.
+    pub fn warmed(&self) -> Vec<Chat> {
+        self.warmed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its streams.
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// The reply to the `n`th question.
@@ -50,60 +70,74 @@ impl ScriptedLlm {
 impl ChatModel for ScriptedLlm {
     fn reply(&self, chat: Chat) -> ReplyStream {
         if chat.options.max_tokens == 0 {
-            return Box::pin(stream::empty());
+            self.warmed.lock().unwrap_or_else(PoisonError::into_inner).push(chat);
+            return self.live.watch(stream::empty());
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.text(asked.len());
         asked.push(chat);
         let (first, each) = self.delays;
-        let Some(text) = text else {
-            let failed = ModelError::Engine { engine: "fake llm", reason: "told to fail".into() };
-            return Box::pin(stream::iter([Err(failed)]));
+        let words: Vec<String> = match text {
+            Some(text) => text.split_inclusive(' ').map(str::to_owned).collect(),
+            None => vec!["!".to_owned()],
         };
-        let words: Vec<String> = text.split_inclusive(' ').map(str::to_owned).collect();
-        Box::pin(stream::iter(words.into_iter().enumerate()).then(move |(n, word)| async move {
-            tokio::time::sleep(if n == 0 { first } else { each }).await;
-            Ok(ReplyPiece::Text(word))
-        }))
+        self.live.watch(stream::iter(words.into_iter().enumerate()).then(
+            move |(n, word)| async move {
+                tokio::time::sleep(if n == 0 { first } else { each }).await;
+                piece(word)
+            },
+        ))
     }
 }
 
-/// Speaks each word as 200 ms of tone, `delay` after it gets a clause.
-#[derive(Clone, Copy, Debug, Default)]
+fn piece(word: String) -> Result<ReplyPiece, ModelError> {
+    if word.trim() == "!" {
+        return Err(told_to_fail("fake llm"));
+    }
+    let tool = word.trim().strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    Ok(match tool {
+        Some(name) => {
+            ReplyPiece::ToolCall(ToolCall { name: name.to_owned(), arguments: "{}".to_owned() })
+        }
+        None => ReplyPiece::Text(word),
+    })
+}
+
+/// Speaks each word as 200 ms of tone, some time after it gets a clause.
+#[derive(Clone, Debug)]
 pub struct FakeTts {
-    /// From a clause to its audio.
-    pub delay: Duration,
-    /// Fails at the first clause.
-    pub fails: bool,
+    delay: Duration,
+    fails: bool,
+    live: Live,
+}
+
+impl FakeTts {
+    /// Gives a clause's audio `delay` after the clause.
+    pub fn new(delay: Duration) -> Self {
+        Self { delay, fails: false, live: Live::default() }
+    }
+
+    /// Fails at each first clause.
+    pub fn failing() -> Self {
+        Self { fails: true, ..Self::new(Duration::ZERO) }
+    }
+
+    /// Its streams.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
 }
 
 impl TextToSpeech for FakeTts {
     fn speak(&self, clauses: ClauseStream, _: &Voice) -> SpeechStream {
-        let Self { delay, fails } = *self;
-        Box::pin(clauses.flat_map(move |clause| {
+        let Self { delay, fails, .. } = *self;
+        self.live.watch(clauses.flat_map(move |clause| {
             let pieces = match clause {
-                Ok(_) if fails => {
-                    vec![Err(ModelError::Engine { engine: "fake tts", reason: "told to fail".into() })]
-                }
-                Ok(clause) => {
-                    let names: Vec<&str> = clause.text.split_whitespace().collect();
-                    let end = |n: usize| WORD * u32::try_from(n).unwrap_or(u32::MAX);
-                    let words = names
-                        .iter()
-                        .enumerate()
-                        .map(|(n, word)| WordTiming { word: (*word).to_owned(), end: end(n + 1) })
-                        .collect();
-                    let duration = end(names.len());
-                    let mut pieces: Vec<_> = (0..names.len() * 10)
-                        .map(|n| Ok(SpeechPiece::Audio(tone(n))))
-                        .collect();
-                    pieces.push(Ok(SpeechPiece::ClauseEnd { clause, duration, words }));
-                    pieces
-                }
+                Ok(_) if fails => vec![Err(told_to_fail("fake tts"))],
+                Ok(clause) => spoken(clause).map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             };
-            let late = stream::once(tokio::time::sleep(delay)).filter_map(|()| async { None });
-            late.chain(stream::iter(pieces))
+            late(delay, pieces)
         }))
     }
 
@@ -112,8 +146,33 @@ impl TextToSpeech for FakeTts {
     }
 }
 
+fn late<T: Send + 'static>(delay: Duration, pieces: Vec<T>) -> impl Stream<Item = T> + Send {
+    stream::once(async move {
+        tokio::time::sleep(delay).await;
+        stream::iter(pieces)
+    })
+    .flatten()
+    .boxed()
+}
+
+/// The sound of a clause and its end.
+fn spoken(clause: Clause) -> impl Iterator<Item = SpeechPiece> {
+    let mut end = Duration::ZERO;
+    let timing = |word: &str| {
+        end += WORD;
+        WordTiming { word: word.to_owned(), end }
+    };
+    let words: Vec<WordTiming> = clause.text.split_whitespace().map(timing).collect();
+    let sound = (0..words.len() * WORD_FRAMES).map(|n| SpeechPiece::Audio(tone(n)));
+    sound.chain([SpeechPiece::ClauseEnd { clause, duration: end, words }])
+}
+
 /// The `n`th 20 ms of a tone.
 fn tone(n: usize) -> Frame {
     let samples: Vec<i16> = (0..480).map(|i| if i % 24 < 12 { 6000 } else { -6000 }).collect();
     Frame::new(samples, HZ, MediaTime::from_ms(20 * n as u64))
+}
+
+fn told_to_fail(engine: &'static str) -> ModelError {
+    ModelError::Engine { engine, reason: "told to fail".to_owned() }
 }

@@ -48,25 +48,48 @@ impl World {
         Frame::new(samples, HZ, at)
     }
 
-    /// The words that are said whole between `from` and `to`, spread evenly over their stretch.
+    /// The words that are said whole between `from` and `to`.
     pub fn words(&self, from: MediaTime, to: MediaTime) -> String {
         let (from, to) = (from.to_duration(), to.to_duration());
-        let mut said = Vec::new();
-        for speech in self.speeches.iter() {
-            let words: Vec<&str> = speech.words.split_whitespace().collect();
-            for (n, word) in words.iter().enumerate() {
-                let share = |n: usize| {
-                    speech.lasts.mul_f64(n as f64 / words.len() as f64)
-                };
-                if speech.at + share(n) >= from && speech.at + share(n + 1) <= to {
-                    said.push(*word);
-                }
-            }
-        }
-        said.join(" ")
+        let words = self.speeches.iter().flat_map(Speech::words);
+        let said = words.filter(|(_, began, ended)| *began >= from && *ended <= to);
+        said.map(|(word, ..)| word).collect::<Vec<_>>().join(" ")
     }
 
     fn speaks_at(&self, at: Duration) -> bool {
         self.speeches.iter().any(|s| s.at <= at && at < s.at + s.lasts)
+    }
+}
+
+impl Speech {
+    /// Its words with when each begins and ends, spread evenly.
+    fn words(&self) -> impl Iterator<Item = (&str, Duration, Duration)> {
+        let count = self.words.split_whitespace().count();
+        let each = self.lasts / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        let mut at = self.at;
+        self.words.split_whitespace().map(move |word| {
+            let began = at;
+            at += each;
+            (word, began, at)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_and_words_are_of_the_same_making() {
+        let world = World::new(&[(100, 400, "one two"), (1000, 100, "")]);
+        let ms = MediaTime::from_ms;
+        let is_loud = |at| world.frame(ms(at)).samples().iter().any(|s| *s != 0);
+        assert_eq!(
+            [80, 100, 480, 500, 1080, 1100].map(is_loud),
+            [false, true, true, false, true, false]
+        );
+        assert_eq!(world.words(ms(0), ms(5000)), "one two");
+        assert_eq!(world.words(ms(100), ms(299)), "", "half a word is none");
+        assert_eq!(world.words(ms(101), ms(500)), "two");
     }
 }
