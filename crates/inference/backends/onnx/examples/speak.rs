@@ -22,14 +22,16 @@ fn main() {
     let (loaded, mut spoken) = (process_time(), Duration::ZERO);
     let (mut firsts, mut rates) = (Vec::new(), Vec::new());
     for (n, line) in stdin().lines().map(Result::unwrap).enumerate() {
-        let started = Instant::now();
+        let (started, cpu_before) = (Instant::now(), process_time());
         let clause = Ok(Clause { text: line.clone(), speakable: line.clone() });
         let mut speech = voice.speak(Box::pin(stream::iter([clause])), &Voice::default());
         let (mut first, mut samples, mut ends) = (None, Vec::new(), Vec::new());
         while let Some(piece) = block_on(speech.next()) {
             match piece.unwrap() {
                 SpeechPiece::Audio(frame) => {
-                    first.get_or_insert_with(|| started.elapsed());
+                    first.get_or_insert_with(|| {
+                        (started.elapsed(), process_time().saturating_sub(cpu_before))
+                    });
                     samples.extend_from_slice(frame.samples());
                 }
                 SpeechPiece::ClauseEnd { words, .. } => ends = words,
@@ -38,8 +40,10 @@ fn main() {
         let total = started.elapsed();
         let audio = Duration::from_secs_f64(samples.len() as f64 / 24_000.0);
         write(&Path::new(out).join(format!("{n:03}.wav")), &samples);
-        let first = first.unwrap_or_default();
-        println!("{n:03} first {first:.1?} total {total:.1?} audio {audio:.2?} {line}");
+        let (first, first_cpu) = first.unwrap_or_default();
+        println!(
+            "{n:03} first {first:.1?} (processor {first_cpu:.1?}) total {total:.1?} audio {audio:.2?} {line}"
+        );
         if rest.len() > 1 {
             for word in ends {
                 println!("    {:>8.0?} {}", word.end, word.word);

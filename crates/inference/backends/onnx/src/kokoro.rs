@@ -14,7 +14,7 @@ use trunkline_inference::{ClauseStream, Lane, ModelError, SpeechStream, TextToSp
 use self::{phonemes::Phonemizer, symbols::token_ids};
 use crate::{
     runtime::{Runtime, corrupt, engine_error},
-    voice::{Sound, Synthesizer, Utterance, VoiceEngine, sound_weights, unknown_voice},
+    voice::{Begun, Synthesizer, Utterance, VoiceEngine, sound_weights, unknown_voice},
 };
 
 /// The engine's name in errors and thread lists.
@@ -59,15 +59,15 @@ pub struct Kokoro {
 }
 
 impl Kokoro {
-    /// Loads the model and its voices, starts the lane, and says one word to warm up.
+    /// Loads the model and its voices, starts the lane, and says a sentence to warm up.
     pub fn load(runtime: &Runtime, config: &KokoroConfig) -> Result<Self, ModelError> {
         let voices = voice_names(&config.voices)?;
         let names = voices.clone();
         let (runtime, config) = (runtime.clone(), config.clone());
         let lane = Lane::start(ENGINE, move || {
-            let mut model = Model::open(&runtime, config, names)?;
-            model.synthesize("Hello.", &Voice::default())?;
-            Ok(VoiceEngine::new(model))
+            let mut engine = VoiceEngine::new(Model::open(&runtime, config, names)?);
+            engine.warm_up()?;
+            Ok(engine)
         })?;
         Ok(Self { lane, voices })
     }
@@ -131,17 +131,31 @@ impl Model {
     }
 }
 
+/// A part that has not been said yet; the model says it in one go.
+pub(crate) struct Line {
+    ids: Vec<i64>,
+    voice: String,
+    speed: f32,
+}
+
 impl Synthesizer for Model {
+    type Part = Option<Line>;
+
     fn rate_hz(&self) -> u32 {
         crate::voice::SPOKEN_HZ
     }
 
-    fn synthesize(&mut self, text: &str, voice: &Voice) -> Result<Sound, ModelError> {
+    fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError> {
         let name = self.choose(voice)?;
         let sounds = self.phonemizer.phonemes(text, name.starts_with('b'))?;
-        let ids = token_ids(&sounds);
-        let samples = self.infer(&ids, &name, voice.speed).map_err(engine_error(ENGINE))?;
-        Ok(Sound { samples, weights: sound_weights(&sounds) })
+        let line = Line { ids: token_ids(&sounds), voice: name, speed: voice.speed };
+        Ok(Begun { part: Some(line), weights: sound_weights(&sounds) })
+    }
+
+    fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError> {
+        let Some(line) = part.take() else { return Ok(None) };
+        let samples = self.infer(&line.ids, &line.voice, line.speed);
+        samples.map(Some).map_err(engine_error(ENGINE))
     }
 }
 

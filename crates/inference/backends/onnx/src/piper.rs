@@ -1,18 +1,23 @@
 //! Piper: the voice for machines without a GPU. Sounds come from espeak-ng, a separate process.
 
+mod graph;
+mod network;
 mod phonemes;
 mod voice_file;
 
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
-use ort::{session::Session, value::TensorRef};
 use trunkline_inference::{ClauseStream, Lane, ModelError, SpeechStream, TextToSpeech, Voice};
 
-use self::{phonemes::phoneme_ids, voice_file::VoiceFile};
+use self::{
+    network::{Latent, Network},
+    phonemes::phoneme_ids,
+    voice_file::VoiceFile,
+};
 use crate::{
     espeak::Espeak,
     runtime::{Runtime, engine_error},
-    voice::{Sound, Synthesizer, Utterance, VoiceEngine, sound_weights, unknown_voice},
+    voice::{Begun, Synthesizer, Utterance, VoiceEngine, sound_weights, unknown_voice},
 };
 
 /// The engine's name in errors and thread lists.
@@ -49,15 +54,15 @@ pub struct Piper {
 }
 
 impl Piper {
-    /// Loads the model, starts espeak-ng and the lane, and says one word to warm up.
+    /// Loads the model, starts espeak-ng and the lane, and says a sentence to warm up.
     pub fn load(runtime: &Runtime, config: &PiperConfig) -> Result<Self, ModelError> {
         let file = VoiceFile::read(&config.config)?;
         let voices = vec![file.name()];
         let (runtime, config) = (runtime.clone(), config.clone());
         let lane = Lane::start(ENGINE, move || {
-            let mut model = Model::open(&runtime, &config, file)?;
-            model.synthesize("Hello.", &Voice::default())?;
-            Ok(VoiceEngine::new(model))
+            let mut engine = VoiceEngine::new(Model::open(&runtime, &config, file)?);
+            engine.warm_up()?;
+            Ok(engine)
         })?;
         Ok(Self { lane, voices })
     }
@@ -73,8 +78,8 @@ impl TextToSpeech for Piper {
     }
 }
 
-struct Model {
-    session: Session,
+pub(crate) struct Model {
+    network: Network,
     file: VoiceFile,
     espeak: Espeak,
 }
@@ -82,41 +87,33 @@ struct Model {
 impl Model {
     fn open(runtime: &Runtime, config: &PiperConfig, file: VoiceFile) -> Result<Self, ModelError> {
         let espeak = Espeak::start(&config.espeak, &file.espeak.voice)?;
-        let session = runtime.open(&config.model, config.threads)?;
-        Ok(Self { session, file, espeak })
-    }
-
-    fn infer(&mut self, ids: &[i64], speed: f32) -> ort::Result<Vec<f32>> {
-        let inference = &self.file.inference;
-        let scales = [inference.noise_scale, inference.length_scale / speed, inference.noise_w];
-        let lengths = [ids.len() as i64];
-        let outputs = self.session.run(ort::inputs![
-            TensorRef::from_array_view(([1, ids.len()], ids))?,
-            TensorRef::from_array_view(([1], lengths.as_slice()))?,
-            TensorRef::from_array_view(([3], scales.as_slice()))?,
-        ])?;
-        let (_, samples) = outputs[0].try_extract_tensor::<f32>()?;
-        Ok(samples.to_vec())
+        let network = Network::open(runtime, &config.model, config.threads)?;
+        Ok(Self { network, file, espeak })
     }
 }
 
 impl Synthesizer for Model {
+    type Part = Latent;
+
     fn rate_hz(&self) -> u32 {
         self.file.audio.sample_rate
     }
 
-    fn synthesize(&mut self, text: &str, voice: &Voice) -> Result<Sound, ModelError> {
+    fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Latent>, ModelError> {
         if !voice.name.is_empty() && voice.name != self.file.name() {
             return Err(unknown_voice(&voice.name, &[self.file.name()]));
         }
-        let started = Instant::now();
         let sounds = phonemes::phonemes(text, |words| self.espeak.phonemes(words))?;
         let ids = phoneme_ids(&sounds, &self.file.phoneme_id_map);
-        let phonemes_ms = started.elapsed().as_secs_f64() * 1000.0;
-        let samples = self.infer(&ids, voice.speed).map_err(engine_error(ENGINE))?;
-        let total_ms = started.elapsed().as_secs_f64() * 1000.0;
-        tracing::trace!(phonemes_ms, total_ms, samples = samples.len(), "Piper said a part");
-        Ok(Sound { samples, weights: sound_weights(&sounds) })
+        let inference = &self.file.inference;
+        let length_scale = inference.length_scale / voice.speed;
+        let scales = [inference.noise_scale, length_scale, inference.noise_w];
+        let part = self.network.front(&ids, scales).map_err(engine_error(ENGINE))?;
+        Ok(Begun { part, weights: sound_weights(&sounds) })
+    }
+
+    fn next(&mut self, part: &mut Latent) -> Result<Option<Vec<f32>>, ModelError> {
+        self.network.back(part).map_err(engine_error(ENGINE))
     }
 }
 
@@ -146,7 +143,12 @@ mod tests {
         let mut model = Model::open(&runtime, &config(), file).unwrap();
         let mut length = |speed| {
             let voice = Voice { name: String::new(), speed };
-            model.synthesize("We are open from Monday to Friday.", &voice).unwrap().samples.len()
+            let mut part = model.begin("We are open from Monday to Friday.", &voice).unwrap().part;
+            let mut samples = 0;
+            while let Some(sound) = model.next(&mut part).unwrap() {
+                samples += sound.len();
+            }
+            samples
         };
         let (slow, fast) = (length(0.8), length(1.6));
         assert!(slow as f32 > fast as f32 * 1.5, "{slow} {fast}");

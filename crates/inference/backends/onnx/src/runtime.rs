@@ -9,7 +9,10 @@ use std::{
 use ort::{
     environment::Environment,
     logging::LogLevel,
-    session::{Session, builder::GraphOptimizationLevel},
+    session::{
+        Session,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
 };
 use trunkline_inference::ModelError;
 
@@ -59,18 +62,24 @@ impl Runtime {
         if !model.is_file() {
             return Err(ModelError::Missing { path: model.to_owned() });
         }
-        self.build(model, threads).map_err(|e| corrupt(model, e))
+        let open = || self.builder(threads)?.commit_from_file(model);
+        open().map_err(|e| corrupt(model, e))
     }
 
-    fn build(&self, model: &Path, threads: usize) -> ort::Result<Session> {
-        Session::builder(&self.environment)?
+    /// Opens a model that lies in memory.
+    pub(crate) fn open_bytes(&self, model: &[u8], threads: usize) -> ort::Result<Session> {
+        self.builder(threads)?.commit_from_memory(model)
+    }
+
+    fn builder(&self, threads: usize) -> ort::Result<SessionBuilder> {
+        let builder = Session::builder(&self.environment)?
             .with_intra_threads(threads.max(1))?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             .with_inter_op_spinning(false)?
             .with_flush_to_zero()?
-            .with_optimization_level(GraphOptimizationLevel::All)?
-            .commit_from_file(model)
+            .with_optimization_level(GraphOptimizationLevel::All)?;
+        Ok(builder)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod engine;
 mod finish;
+mod part;
 mod parts;
 mod speaker;
 mod timing;
@@ -18,20 +19,25 @@ pub(crate) const SPOKEN_HZ: u32 = 24_000;
 /// Replies spoken at once on one lane; more wait for a slot.
 pub(crate) const SLOTS: usize = 256;
 
-/// A part of a clause as a model says it.
-pub(crate) struct Sound {
-    /// Mono samples, -1..=1.
-    pub(crate) samples: Vec<f32>,
+/// A part of a clause that a model has begun to say.
+pub(crate) struct Begun<P> {
+    /// What the model remembers of it.
+    pub(crate) part: P,
     /// How long each group of sounds (about a word) takes, in any unit.
     pub(crate) weights: Vec<f32>,
 }
 
 /// A model that speaks: the only thing in which voices differ.
 pub(crate) trait Synthesizer {
+    /// What it remembers of a part that it is saying.
+    type Part;
+
     /// Samples a second of what it says.
     fn rate_hz(&self) -> u32;
-    /// Says one part of a clause: a sentence at most, without line breaks.
-    fn synthesize(&mut self, text: &str, voice: &Voice) -> Result<Sound, ModelError>;
+    /// Begins to say a part of a clause: a sentence at most, without line breaks.
+    fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError>;
+    /// The next stretch of the part's sound, -1..=1; none when it has been said.
+    fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError>;
 }
 
 /// Says that there is no such voice and which there are.

@@ -1,19 +1,20 @@
-//! The lane engine of a voice: speaks the part of the reply whose listener runs dry first.
+//! The lane engine of a voice: always says the stretch whose listener runs dry first.
 
 use std::{
+    collections::HashMap,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use trunkline_audio::{MediaTime, Resampler};
-use trunkline_inference::{ClauseStream, Engine, Progress, SlotId, Slots, SpeechPiece, Voice};
+use trunkline_audio::Resampler;
+use trunkline_inference::{
+    ClauseStream, Engine, ModelError, Progress, SlotId, Slots, SpeechPiece, Voice,
+};
 
 use super::{
-    SLOTS, SPOKEN_HZ, Sound, Synthesizer,
-    finish::finish,
-    parts::pause_after,
-    speaker::{Speaker, Spoken},
-    timing::word_ends,
+    SLOTS, SPOKEN_HZ, Synthesizer,
+    part::{Outlet, PartVoice},
+    speaker::Speaker,
 };
 
 /// What to say and how.
@@ -24,64 +25,102 @@ pub(crate) struct Utterance {
     pub(crate) voice: Voice,
 }
 
+/// Said once at start, so that the first caller meets a warm model whose loudness is known.
+const WARM_UP: &str = "Good morning, how may I help you?";
+/// How far one part moves the loudness that is expected of its voice.
+const LEARNING: f32 = 0.2;
+
 /// Many replies, one voice model.
-pub(crate) struct VoiceEngine<S> {
+pub(crate) struct VoiceEngine<S: Synthesizer> {
     model: S,
-    speakers: Vec<Option<Speaker>>,
+    seats: Vec<Option<Seat<S::Part>>>,
+    /// One to copy: its filter takes longer to make than a frame to say.
     resampler: Resampler,
+    /// How loud each voice is, by its name; one entry a voice.
+    loudness: HashMap<String, f32>,
+}
+
+/// A reply and the part of it that is being said.
+struct Seat<P> {
+    speaker: Speaker,
+    part: Option<PartVoice<P>>,
 }
 
 impl<S: Synthesizer> VoiceEngine<S> {
     /// Makes an engine that speaks with `model`.
     pub(crate) fn new(model: S) -> Self {
         let resampler = Resampler::new(model.rate_hz(), SPOKEN_HZ);
-        Self { model, speakers: (0..SLOTS).map(|_| None).collect(), resampler }
+        let seats = (0..SLOTS).map(|_| None).collect();
+        Self { model, seats, resampler, loudness: HashMap::new() }
+    }
+
+    /// Says a sentence to nobody.
+    pub(crate) fn warm_up(&mut self) -> Result<(), ModelError> {
+        let voice = Voice::default();
+        for _ in 0..2 {
+            let outlet = Outlet { resampler: self.resampler.clone(), loudness: None };
+            let mut part = PartVoice::begin(&mut self.model, WARM_UP.to_owned(), &voice, outlet)?;
+            while !part.advance(&mut self.model)? {}
+            let (_, loudness) = part.end();
+            self.learn(&voice.name, loudness);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, voice: &str, loudness: Option<f32>) {
+        let Some(loudness) = loudness else { return };
+        let known = self.loudness.entry(voice.to_owned()).or_insert(loudness);
+        *known += (loudness - *known) * LEARNING;
     }
 
     /// The speaker who has something to say and whose listener runs dry first.
     fn most_urgent(&self, active: &[SlotId]) -> Option<SlotId> {
-        let deadline = |&slot: &SlotId| Some((self.speakers[slot].as_ref()?.deadline()?, slot));
+        let deadline =
+            |&slot: &SlotId| Some((self.seats[slot].as_ref()?.speaker.deadline()?, slot));
         active.iter().filter_map(deadline).min().map(|(_, slot)| slot)
     }
 
+    /// Says the next stretch of a slot's reply.
     fn speak(&mut self, slot: SlotId, now: Instant) {
-        let Some(speaker) = &mut self.speakers[slot] else { return };
-        let Some(part) = speaker.next_part() else { return };
-        match self.model.synthesize(&part, speaker.voice()) {
-            Ok(sound) => {
-                let spoken = self.sounded(&part, sound);
-                if let Some(speaker) = &mut self.speakers[slot] {
-                    speaker.said(spoken, now);
-                }
-            }
-            Err(error) => speaker.failed(error),
+        let Some(seat) = &mut self.seats[slot] else { return };
+        let spoken = match seat.part.take() {
+            None => self.begin(slot),
+            Some(part) => self.advance(slot, part, now),
+        };
+        if let (Err(error), Some(seat)) = (spoken, &mut self.seats[slot]) {
+            seat.speaker.failed(error);
         }
     }
 
-    /// Makes what the model said fit to be heard, and tells when its words end.
-    fn sounded(&mut self, part: &str, sound: Sound) -> Spoken {
-        let rate_hz = self.model.rate_hz();
-        let mut samples = sound.samples;
-        finish(&mut samples, rate_hz);
-        let sounding = Duration::from_secs_f64(samples.len() as f64 / f64::from(rate_hz));
-        let words: Vec<&str> = part.split(' ').collect();
-        let ends = word_ends(&words, &sound.weights);
-        let words = words.iter().zip(ends);
-        let words = words.map(|(word, end)| ((*word).to_owned(), sounding.mul_f32(end))).collect();
-        let mut samples = self.resample(&samples);
-        let pause = MediaTime::from_ms(pause_after(part).as_millis() as u64);
-        samples.resize(samples.len() + pause.to_samples(SPOKEN_HZ) as usize, 0);
-        Spoken { samples, words }
+    fn begin(&mut self, slot: SlotId) -> Result<(), ModelError> {
+        let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
+        let Some(text) = seat.speaker.next_part() else { return Ok(()) };
+        let voice = seat.speaker.voice();
+        let loudness = self.loudness.get(&voice.name).copied();
+        let outlet = Outlet { resampler: self.resampler.clone(), loudness };
+        seat.part = Some(PartVoice::begin(&mut self.model, text, voice, outlet)?);
+        Ok(())
     }
 
-    /// Converts a whole part to the rate that voices leave at, the filter's delay taken out.
-    fn resample(&mut self, samples: &[f32]) -> Vec<i16> {
-        let whole: Vec<i16> = samples.iter().map(|s| (s * 32767.0) as i16).collect();
-        let mut out = Vec::new();
-        self.resampler.process(&whole, &mut out);
-        self.resampler.finish(&mut out);
-        out.drain(..self.resampler.delay_samples().min(out.len()));
-        out
+    fn advance(
+        &mut self,
+        slot: SlotId,
+        mut part: PartVoice<S::Part>,
+        now: Instant,
+    ) -> Result<(), ModelError> {
+        let said = part.advance(&mut self.model)?;
+        let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
+        if !said {
+            seat.speaker.heard(&part.take_samples(), now);
+            seat.part = Some(part);
+            return Ok(());
+        }
+        let (spoken, loudness) = part.end();
+        seat.speaker.heard(&spoken.samples, now);
+        seat.speaker.end_part(spoken.words);
+        let name = seat.speaker.voice().name.clone();
+        self.learn(&name, loudness);
+        Ok(())
     }
 }
 
@@ -90,31 +129,32 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
     type Piece = SpeechPiece;
 
     fn slots(&self) -> usize {
-        self.speakers.len()
+        self.seats.len()
     }
 
     fn admit(&mut self, slot: SlotId, job: Utterance) {
-        self.speakers[slot] = Some(Speaker::new(job.clauses, job.voice));
+        let speaker = Speaker::new(job.clauses, job.voice);
+        self.seats[slot] = Some(Seat { speaker, part: None });
     }
 
     fn step(&mut self, slots: &mut Slots<SpeechPiece>, waker: &mut Context<'_>) -> Progress {
         let active: Vec<SlotId> = slots.active().collect();
         let now = Instant::now();
         for &slot in &active {
-            let Some(speaker) = &mut self.speakers[slot] else { continue };
-            speaker.listen(now, waker);
-            hand_over(slot, speaker, slots);
+            let Some(seat) = &mut self.seats[slot] else { continue };
+            seat.speaker.listen(now, waker);
+            hand_over(slot, &mut seat.speaker, slots);
         }
         let Some(slot) = self.most_urgent(&active) else { return Progress::Idle };
         self.speak(slot, now);
-        if let Some(speaker) = &mut self.speakers[slot] {
-            hand_over(slot, speaker, slots);
+        if let Some(seat) = &mut self.seats[slot] {
+            hand_over(slot, &mut seat.speaker, slots);
         }
         Progress::More
     }
 
     fn release(&mut self, slot: SlotId) {
-        self.speakers[slot] = None;
+        self.seats[slot] = None;
     }
 }
 
@@ -132,30 +172,45 @@ fn hand_over(slot: SlotId, speaker: &mut Speaker, slots: &mut Slots<SpeechPiece>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::{StreamExt, executor::block_on, stream};
-    use trunkline_inference::{Clause, Lane, ModelError, SpeechStream};
+    use trunkline_audio::MediaTime;
+    use trunkline_inference::{Clause, Lane, SpeechStream};
 
     use super::*;
+    use crate::voice::Begun;
 
     /// Hums 100 ms a letter at 16 kHz, and fails at the word "bad".
     struct Hum;
 
     impl Synthesizer for Hum {
+        type Part = usize;
+
         fn rate_hz(&self) -> u32 {
             16_000
         }
-        fn synthesize(&mut self, text: &str, _: &Voice) -> Result<Sound, ModelError> {
+        fn begin(&mut self, text: &str, _: &Voice) -> Result<Begun<usize>, ModelError> {
             if text.contains("bad") {
                 return Err(ModelError::Engine { engine: "hum", reason: "bad".into() });
             }
             let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-            let samples = (0..letters * 1600).map(|n| (n as f32 * 0.1).sin() * 0.5).collect();
-            Ok(Sound { samples, weights: Vec::new() })
+            Ok(Begun { part: letters, weights: Vec::new() })
+        }
+        fn next(&mut self, letters: &mut usize) -> Result<Option<Vec<f32>>, ModelError> {
+            let Some(left) = letters.checked_sub(1) else { return Ok(None) };
+            *letters = left;
+            Ok(Some((0..1600).map(|n| (n as f32 * 0.1).sin() * 0.5).collect()))
         }
     }
 
     fn lane() -> Lane<VoiceEngine<Hum>> {
-        Lane::start("hum", || Ok(VoiceEngine::new(Hum))).unwrap()
+        Lane::start("hum", || {
+            let mut engine = VoiceEngine::new(Hum);
+            engine.warm_up()?;
+            Ok(engine)
+        })
+        .unwrap()
     }
 
     fn clause(text: &str) -> Result<Clause, ModelError> {

@@ -1,4 +1,6 @@
-//! Makes a model's sound fit to be heard: silence trimmed, level matched, seams faded.
+//! Makes a model's sound fit to be heard while it comes: silence trimmed, level matched, ends faded.
+
+use std::collections::VecDeque;
 
 /// Speech is brought to this level (RMS of what is not silence): -20 dBFS, as telephone prompts are.
 const LEVEL: f32 = 0.1;
@@ -6,8 +8,10 @@ const LEVEL: f32 = 0.1;
 const MOST_GAIN: f32 = 8.0;
 /// Above this the limiter bends the wave instead of letting it clip.
 const KNEE: f32 = 0.7;
-/// Sound this far below the loudest is silence: 40 dB.
-const SILENCE: f32 = 0.01;
+/// No sample goes beyond this.
+const CEILING: f32 = 0.98;
+/// Sound softer than this, once levelled, is silence: -52 dBFS.
+const SILENCE: f32 = 0.0025;
 /// A model that is quieter than this has said nothing.
 const NOTHING: f32 = 1e-4;
 /// Loudness is looked at in steps of 5 ms: 200 a second.
@@ -16,39 +20,123 @@ const STEPS_PER_S: u32 = 200;
 const LEAD_STEPS: usize = 4;
 /// Steps kept after the last sound: 50 ms, for the voice to die away.
 const TAIL_STEPS: usize = 10;
-/// Steps of the fade at either end: out of the lead, and into the tail.
+/// Steps of the fade at either end.
 const FADE_STEPS: usize = 2;
 
-/// Trims, levels and fades `samples`; empties them where they are silent.
-pub(super) fn finish(samples: &mut Vec<f32>, rate_hz: u32) {
-    let step = (rate_hz / STEPS_PER_S).max(1) as usize;
-    let loudness: Vec<f32> = samples.chunks(step).map(rms).collect();
+/// The finish of one part of a clause.
+///
+/// With a loudness known from earlier parts, sound leaves as it comes; without, when all is there.
+pub(super) struct Finish {
+    step: usize,
+    gain: Option<f32>,
+    /// Sound that waits for a whole step, or for the gain.
+    waiting: VecDeque<f32>,
+    /// Silence before the first sound.
+    lead: VecDeque<f32>,
+    /// What follows the sound that has left; not empty once there was a sound.
+    held: Vec<f32>,
+    /// Where in `held` the last sound ends.
+    sound_end: usize,
+    /// How much has left, for the fade at the start.
+    left: usize,
+    loudness: Vec<f32>,
+}
+
+impl Finish {
+    /// A finish for sound at `rate_hz` of a voice of this `loudness`, if it is known.
+    pub(super) fn new(rate_hz: u32, loudness: Option<f32>) -> Self {
+        Self {
+            step: (rate_hz / STEPS_PER_S).max(1) as usize,
+            gain: loudness.map(gain),
+            waiting: VecDeque::new(),
+            lead: VecDeque::new(),
+            held: Vec::new(),
+            sound_end: 0,
+            left: 0,
+            loudness: Vec::new(),
+        }
+    }
+
+    /// Takes `samples` and appends to `out` what can leave.
+    pub(super) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.waiting.extend(samples);
+        if let Some(gain) = self.gain {
+            while self.waiting.len() >= self.step {
+                self.take_step(gain, out);
+            }
+        }
+    }
+
+    /// Appends the rest to `out`, and tells how loud the voice was, if it said anything.
+    pub(super) fn end(mut self, out: &mut Vec<f32>) -> Option<f32> {
+        let gain = self.gain.or_else(|| {
+            let samples = self.waiting.make_contiguous();
+            spoken_loudness(&samples.chunks(self.step).map(rms).collect::<Vec<_>>()).map(gain)
+        })?;
+        while !self.waiting.is_empty() {
+            self.take_step(gain, out);
+        }
+        self.held.truncate(self.sound_end + TAIL_STEPS * self.step);
+        let fade = (FADE_STEPS * self.step).min(self.held.len());
+        for (n, sample) in self.held.iter_mut().rev().take(fade).enumerate() {
+            *sample *= ramp(n, fade);
+        }
+        let rest = self.held.len();
+        self.leave(rest, out);
+        spoken_loudness(&self.loudness)
+    }
+
+    fn take_step(&mut self, gain: f32, out: &mut Vec<f32>) {
+        let len = self.step.min(self.waiting.len());
+        let mut samples: Vec<f32> = self.waiting.drain(..len).collect();
+        let loudness = rms(&samples);
+        self.loudness.push(loudness);
+        let sounds = loudness * gain > SILENCE;
+        samples.iter_mut().for_each(|sample| *sample = limit(*sample * gain));
+        if self.held.is_empty() && !sounds {
+            self.lead.extend(samples);
+            let surplus = self.lead.len().saturating_sub(LEAD_STEPS * self.step);
+            self.lead.drain(..surplus);
+            return;
+        }
+        self.held.extend(self.lead.drain(..));
+        self.held.extend(samples);
+        if sounds {
+            // What may yet have to be faded stays.
+            let ready = self.held.len().saturating_sub(FADE_STEPS * self.step);
+            self.leave(ready, out);
+            self.sound_end = self.held.len();
+        }
+    }
+
+    /// Lets the first `count` held samples go, raised from nothing at the start of the part.
+    fn leave(&mut self, count: usize, out: &mut Vec<f32>) {
+        let fade = FADE_STEPS * self.step;
+        for sample in self.held.drain(..count) {
+            out.push(if self.left < fade { sample * ramp(self.left, fade) } else { sample });
+            self.left += 1;
+        }
+        self.sound_end = self.sound_end.saturating_sub(count);
+    }
+}
+
+/// What is spoken is within 30 dB of the loudest step; its RMS.
+fn spoken_loudness(loudness: &[f32]) -> Option<f32> {
     let loudest = loudness.iter().copied().fold(0.0, f32::max);
     if loudest < NOTHING || !loudest.is_finite() {
-        samples.clear();
-        return;
+        return None;
     }
-    let sounds = |&level: &f32| level > loudest * SILENCE;
-    let first = loudness.iter().position(sounds).unwrap_or(0).saturating_sub(LEAD_STEPS);
-    let last = loudness.iter().rposition(sounds).unwrap_or(0) + 1 + TAIL_STEPS;
-    samples.truncate(last * step);
-    samples.drain(..first * step);
-    level(samples, &loudness, loudest);
-    fade(samples, step * FADE_STEPS);
+    let spoken: Vec<f32> =
+        loudness.iter().copied().filter(|&level| level > loudest * 0.0316).collect();
+    Some(rms(&spoken))
+}
+
+fn gain(loudness: f32) -> f32 {
+    (LEVEL / loudness).min(MOST_GAIN)
 }
 
 fn rms(samples: &[f32]) -> f32 {
     (samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32).sqrt()
-}
-
-/// Matches the level of what is spoken: steps within 30 dB of the loudest.
-fn level(samples: &mut [f32], loudness: &[f32], loudest: f32) {
-    let spoken: Vec<f32> =
-        loudness.iter().copied().filter(|&level| level > loudest * 0.0316).collect();
-    let gain = (LEVEL / rms(&spoken)).min(MOST_GAIN);
-    for sample in samples {
-        *sample = limit(*sample * gain);
-    }
 }
 
 fn limit(sample: f32) -> f32 {
@@ -56,20 +144,13 @@ fn limit(sample: f32) -> f32 {
     if over <= 0.0 {
         return sample;
     }
-    let room = 0.98 - KNEE;
+    let room = CEILING - KNEE;
     (KNEE + room * (over / room).tanh()).copysign(sample)
 }
 
-/// Raises the start from nothing and lets the end sink to nothing, without a step.
-fn fade(samples: &mut [f32], len: usize) {
-    let len = len.min(samples.len() / 2);
-    let gain = |n: usize| 0.5 - 0.5 * (std::f32::consts::PI * n as f32 / len as f32).cos();
-    for n in 0..len {
-        samples[n] *= gain(n);
-    }
-    for (n, sample) in samples.iter_mut().rev().take(len).enumerate() {
-        *sample *= gain(n);
-    }
+/// From 0 to 1 in `len` samples, without a corner.
+fn ramp(n: usize, len: usize) -> f32 {
+    0.5 - 0.5 * (std::f32::consts::PI * n as f32 / len as f32).cos()
 }
 
 #[cfg(test)]
@@ -90,54 +171,74 @@ mod tests {
         [&silence, sound, &silence].concat()
     }
 
+    fn finished(samples: &[f32], loudness: Option<f32>, piece: usize) -> (Vec<f32>, Option<f32>) {
+        let (mut finish, mut out) = (Finish::new(RATE, loudness), Vec::new());
+        samples.chunks(piece).for_each(|piece| finish.push(piece, &mut out));
+        let loudness = finish.end(&mut out);
+        (out, loudness)
+    }
+
     #[test]
-    fn silence_around_the_words_goes() {
-        let mut samples = padded(0.5, &tone(1.0, 0.3));
-        finish(&mut samples, RATE);
-        let seconds = samples.len() as f32 / RATE as f32;
-        assert!((1.02..1.09).contains(&seconds), "{seconds}");
-        let first = samples.iter().position(|s| s.abs() > 0.02).unwrap();
-        assert!(first as f32 / (RATE as f32) < 0.06, "{first}");
+    fn silence_around_the_words_goes_and_silence_between_them_stays() {
+        let words = padded(0.4, &[tone(0.5, 0.3), vec![0.0; 11_025], tone(0.5, 0.3)].concat());
+        for loudness in [None, Some(0.2)] {
+            let (samples, _) = finished(&words, loudness, 1000);
+            let seconds = samples.len() as f32 / RATE as f32;
+            assert!((1.52..1.59).contains(&seconds), "{seconds}");
+            let first = samples.iter().position(|s| s.abs() > 0.02).unwrap();
+            assert!((first as f32) < RATE as f32 * 0.06, "{first}");
+        }
     }
 
     #[test]
     fn loud_and_soft_voices_come_out_alike() {
         for peak in [0.03, 0.3, 1.0] {
-            let mut samples = tone(1.0, peak);
-            finish(&mut samples, RATE);
-            let level = rms(&samples);
-            assert!((0.09..0.11).contains(&level), "{peak}: {level}");
+            let (samples, loudness) = finished(&tone(1.0, peak), None, 5000);
+            assert!((0.09..0.11).contains(&rms(&samples)), "{peak}: {}", rms(&samples));
+            let (again, _) = finished(&tone(1.0, peak), loudness, 5000);
+            assert!((0.09..0.11).contains(&rms(&again)));
         }
+    }
+
+    #[test]
+    fn a_known_voice_is_heard_before_it_has_finished() {
+        let (mut finish, mut out) = (Finish::new(RATE, Some(0.2)), Vec::new());
+        finish.push(&tone(0.3, 0.3), &mut out);
+        assert!(out.len() as f32 > RATE as f32 * 0.25, "{}", out.len());
     }
 
     #[test]
     fn peaks_are_bent_not_cut() {
         let mut samples = tone(1.0, 0.02);
         samples[10_000] = 0.9;
-        finish(&mut samples, RATE);
-        assert!(samples.iter().all(|s| s.abs() <= 0.98));
+        let (samples, _) = finished(&samples, None, 400);
+        assert!(samples.iter().all(|s| s.abs() <= CEILING));
     }
 
     #[test]
     fn silence_is_nothing() {
-        for mut silent in [vec![], vec![0.0; 5000], vec![1e-6; 5000], vec![f32::NAN; 500]] {
-            finish(&mut silent, RATE);
-            assert!(silent.is_empty());
+        for silent in [vec![], vec![0.0; 5000], vec![1e-6; 5000], vec![f32::NAN; 500]] {
+            for loudness in [None, Some(0.1)] {
+                assert_eq!(finished(&silent, loudness, 300), (Vec::new(), None));
+            }
         }
     }
 
     proptest! {
         #[test]
-        fn any_sound_starts_and_ends_at_rest_within_bounds(
-            samples in proptest::collection::vec(-3.0_f32..3.0, 0..3000)
+        fn any_sound_in_any_pieces_starts_and_ends_at_rest_within_bounds(
+            samples in proptest::collection::vec(-3.0_f32..3.0, 0..3000),
+            known in any::<bool>(),
+            piece in 1_usize..700,
         ) {
-            let mut samples = samples;
-            finish(&mut samples, RATE);
-            prop_assert!(samples.iter().all(|s| s.abs() <= 0.98));
-            if samples.len() > 1 {
-                prop_assert!(samples[0].abs() < 1e-3);
-                prop_assert!(samples[samples.len() - 1].abs() < 1e-3);
+            let loudness = known.then_some(0.5);
+            let (out, _) = finished(&samples, loudness, piece);
+            prop_assert!(out.iter().all(|s| s.abs() <= CEILING));
+            if out.len() > 1 {
+                prop_assert!(out[0].abs() < 1e-3);
+                prop_assert!(out[out.len() - 1].abs() < 1e-3);
             }
+            prop_assert_eq!(&out, &finished(&samples, loudness, 3000).0);
         }
     }
 }

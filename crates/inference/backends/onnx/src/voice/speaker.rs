@@ -16,20 +16,14 @@ const FRAME: usize = SPOKEN_HZ as usize / 50;
 /// Pieces made and not yet handed over; with more, the speaker rests. One part may stand above it.
 const UNSPOKEN_PIECES: usize = 50;
 
-/// A part as it is heard.
-pub(super) struct Spoken {
-    /// 24 kHz mono, pause included.
-    pub(super) samples: Vec<i16>,
-    /// Its words, and when each ends within the part.
-    pub(super) words: Vec<(String, Duration)>,
-}
-
 /// One reply.
 pub(super) struct Speaker {
     clauses: ClauseStream,
     voice: Voice,
     saying: Option<Saying>,
     ending: Option<Result<(), ModelError>>,
+    /// Samples short of a frame.
+    rest: Vec<i16>,
     pieces: VecDeque<SpeechPiece>,
     /// Where the next frame stands in the reply.
     at: MediaTime,
@@ -41,17 +35,21 @@ struct Saying {
     clause: Clause,
     parts: VecDeque<String>,
     began: MediaTime,
+    /// Where the part that is being said began.
+    part_began: MediaTime,
     words: Vec<(String, Duration)>,
 }
 
 impl Speaker {
     /// A reply of which nothing is known yet.
     pub(super) fn new(clauses: ClauseStream, voice: Voice) -> Self {
+        let speed = if voice.speed.is_finite() { voice.speed.clamp(0.25, 4.0) } else { 1.0 };
         Self {
             clauses,
-            voice,
+            voice: Voice { speed, ..voice },
             saying: None,
             ending: None,
+            rest: Vec::with_capacity(FRAME),
             pieces: VecDeque::new(),
             at: MediaTime::ZERO,
             dry_at: Instant::now(),
@@ -69,7 +67,7 @@ impl Speaker {
         {
             match self.clauses.as_mut().poll_next(waker) {
                 Poll::Pending => return,
-                Poll::Ready(Some(Ok(clause))) => self.begin(clause, now),
+                Poll::Ready(Some(Ok(clause))) => self.begin_clause(clause, now),
                 Poll::Ready(Some(Err(error))) => self.failed(error),
                 Poll::Ready(None) => self.ending = Some(Ok(())),
             }
@@ -87,21 +85,39 @@ impl Speaker {
         self.saying.as_mut()?.parts.pop_front()
     }
 
-    /// Takes the part that has just been said.
-    pub(super) fn said(&mut self, spoken: Spoken, now: Instant) {
-        let Some(saying) = &mut self.saying else { return };
-        let offset = self.at.since(saying.began).to_duration();
-        saying.words.extend(spoken.words.into_iter().map(|(word, end)| (word, offset + end)));
-        let began = self.at;
-        for samples in spoken.samples.chunks(FRAME) {
-            let mut samples = samples.to_vec();
-            samples.resize(FRAME, 0);
-            let frame = Frame::new(samples, SPOKEN_HZ, self.at);
-            self.at = frame.end();
-            self.pieces.push_back(SpeechPiece::Audio(frame));
+    /// Takes samples of the part that is being said.
+    pub(super) fn heard(&mut self, samples: &[i16], now: Instant) {
+        let mut samples = samples;
+        let before = self.at;
+        while !samples.is_empty() {
+            let (part, left) = samples.split_at(samples.len().min(FRAME - self.rest.len()));
+            self.rest.extend_from_slice(part);
+            samples = left;
+            if self.rest.len() == FRAME {
+                self.end_frame();
+            }
         }
-        self.dry_at = self.dry_at.max(now) + self.at.since(began).to_duration();
+        self.dry_at = self.dry_at.max(now) + self.at.since(before).to_duration();
+    }
+
+    /// Ends the part that is being said; its words end so long after it began.
+    pub(super) fn end_part(&mut self, words: Vec<(String, Duration)>) {
+        if !self.rest.is_empty() {
+            self.rest.resize(FRAME, 0);
+            self.end_frame();
+        }
+        let Some(saying) = &mut self.saying else { return };
+        let offset = saying.part_began.since(saying.began).to_duration();
+        saying.words.extend(words.into_iter().map(|(word, end)| (word, offset + end)));
+        saying.part_began = self.at;
         self.end_clause();
+    }
+
+    fn end_frame(&mut self) {
+        let frame = Frame::new(self.rest.as_slice(), SPOKEN_HZ, self.at);
+        self.at = frame.end();
+        self.pieces.push_back(SpeechPiece::Audio(frame));
+        self.rest.clear();
     }
 
     /// Ends the reply with a failure, after what has been said.
@@ -122,10 +138,11 @@ impl Speaker {
         }
     }
 
-    fn begin(&mut self, clause: Clause, now: Instant) {
+    fn begin_clause(&mut self, clause: Clause, now: Instant) {
         let parts = parts(&clause.speakable).into();
         self.dry_at = self.dry_at.max(now);
-        self.saying = Some(Saying { clause, parts, began: self.at, words: Vec::new() });
+        self.saying =
+            Some(Saying { clause, parts, began: self.at, part_began: self.at, words: Vec::new() });
         self.end_clause();
     }
 

@@ -1,0 +1,307 @@
+//! Cuts a Piper voice's ONNX graph in two, so that the sound can be made piece by piece.
+//!
+//! The front turns symbols into latent frames, for a whole sentence; the back, a HiFi-GAN decoder
+//! (Kong et al. 2020), turns any stretch of frames into sound and takes most of the time. The cut is
+//! made in the protobuf encoding itself (ONNX's `ModelProto`), of which little is needed: fields are
+//! copied as they are, or left out.
+
+use std::collections::HashSet;
+
+/// The weight of the back's first layer, by which the cut is found.
+const FIRST_WEIGHT: &str = "dec.conv_pre.weight";
+
+/// Field numbers of ONNX's messages.
+mod field {
+    pub(super) const MODEL_GRAPH: u64 = 7;
+    pub(super) const GRAPH_NODE: u64 = 1;
+    pub(super) const GRAPH_INITIALIZER: u64 = 5;
+    pub(super) const GRAPH_INPUT: u64 = 11;
+    pub(super) const GRAPH_OUTPUT: u64 = 12;
+    pub(super) const GRAPH_VALUE_INFO: u64 = 13;
+    pub(super) const NODE_INPUT: u64 = 1;
+    pub(super) const NODE_OUTPUT: u64 = 2;
+    pub(super) const TENSOR_NAME: u64 = 8;
+    pub(super) const VALUE_NAME: u64 = 1;
+    pub(super) const VALUE_TYPE: u64 = 2;
+}
+
+/// The two models that a voice is cut into.
+pub(super) struct Halves {
+    /// Symbols to latent frames, `[1, width, frames]`.
+    pub(super) front: Vec<u8>,
+    /// Latent frames to sound.
+    pub(super) back: Vec<u8>,
+}
+
+/// Cuts `model`; none where it is not built as expected, and has to be run whole.
+pub(super) fn cut(model: &[u8]) -> Option<Halves> {
+    let parts = fields(model)?;
+    let graph = fields(parts.iter().find(|f| f.number == field::MODEL_GRAPH)?.bytes)?;
+    let nodes: Option<Vec<Node<'_>>> =
+        graph.iter().filter(|f| f.number == field::GRAPH_NODE).map(Node::read).collect();
+    let nodes = nodes?;
+    let first = nodes.iter().find(|node| node.inputs.contains(&FIRST_WEIGHT.as_bytes()))?;
+    let frames = *first.inputs.first()?;
+    let sound = graph.iter().find(|f| f.number == field::GRAPH_OUTPUT)?;
+    let sound = named(sound.bytes, field::VALUE_NAME)?;
+
+    let front = keep(&nodes, frames, None);
+    let back = keep(&nodes, sound, Some(frames));
+    let inputs = graph.iter().filter(|f| f.number == field::GRAPH_INPUT).copied();
+    let frames = value(frames);
+    let frames_are = |number| Field { number, whole: None, bytes: &frames };
+    let front_ends = inputs.chain([frames_are(field::GRAPH_OUTPUT)]);
+    let outputs = graph.iter().filter(|f| f.number == field::GRAPH_OUTPUT).copied();
+    let back_ends = outputs.chain([frames_are(field::GRAPH_INPUT)]);
+    Some(Halves {
+        front: rebuild(&parts, &graph, &front, front_ends)?,
+        back: rebuild(&parts, &graph, &back, back_ends)?,
+    })
+}
+
+/// The names of everything that `wanted` is made of, without what `given` is made of.
+fn keep<'m>(nodes: &[Node<'m>], wanted: &'m [u8], given: Option<&'m [u8]>) -> HashSet<&'m [u8]> {
+    let mut names = HashSet::from([wanted]);
+    // Nodes are sorted: each comes after those it depends on.
+    for node in nodes.iter().rev() {
+        let made = node.outputs.iter().any(|o| names.contains(o) && Some(*o) != given);
+        if made {
+            names.extend(&node.inputs);
+        }
+    }
+    if let Some(given) = given {
+        names.remove(given);
+    }
+    names
+}
+
+/// The model with only what makes `kept`, and with other inputs and outputs.
+fn rebuild<'m>(
+    parts: &[Field<'m>],
+    graph: &[Field<'m>],
+    kept: &HashSet<&[u8]>,
+    ends: impl Iterator<Item = Field<'m>>,
+) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    for part in graph {
+        let wanted = match part.number {
+            field::GRAPH_INPUT | field::GRAPH_OUTPUT | field::GRAPH_VALUE_INFO => false,
+            field::GRAPH_NODE => Node::read(part)?.outputs.iter().any(|o| kept.contains(o)),
+            field::GRAPH_INITIALIZER => kept.contains(named(part.bytes, field::TENSOR_NAME)?),
+            _ => true,
+        };
+        if wanted {
+            part.write(&mut body);
+        }
+    }
+    ends.for_each(|end| end.write(&mut body));
+    let mut model = Vec::with_capacity(body.len() + 1024);
+    for part in parts {
+        if part.number == field::MODEL_GRAPH {
+            Field { number: part.number, whole: None, bytes: &body }.write(&mut model);
+        } else {
+            part.write(&mut model);
+        }
+    }
+    Some(model)
+}
+
+/// A `ValueInfoProto` of this name: f32, of any shape.
+fn value(name: &[u8]) -> Vec<u8> {
+    const F32_TENSOR: [u8; 4] = [0x0a, 0x02, 0x08, 0x01];
+    let mut value = Vec::new();
+    Field { number: field::VALUE_NAME, whole: None, bytes: name }.write(&mut value);
+    Field { number: field::VALUE_TYPE, whole: None, bytes: &F32_TENSOR }.write(&mut value);
+    value
+}
+
+struct Node<'m> {
+    inputs: Vec<&'m [u8]>,
+    outputs: Vec<&'m [u8]>,
+}
+
+impl<'m> Node<'m> {
+    fn read(field: &Field<'m>) -> Option<Self> {
+        let fields = fields(field.bytes)?;
+        let all = |number| fields.iter().filter(move |f| f.number == number).map(|f| f.bytes);
+        let (inputs, outputs) = (all(field::NODE_INPUT), all(field::NODE_OUTPUT));
+        Some(Self {
+            inputs: inputs.filter(|name| !name.is_empty()).collect(),
+            outputs: outputs.filter(|name| !name.is_empty()).collect(),
+        })
+    }
+}
+
+/// A field of a protobuf message.
+#[derive(Clone, Copy)]
+struct Field<'m> {
+    number: u64,
+    /// The field as it was read; none for one to be written anew, with a length before its bytes.
+    whole: Option<&'m [u8]>,
+    /// What it holds, where that is bytes or a message.
+    bytes: &'m [u8],
+}
+
+impl Field<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        if let Some(whole) = self.whole {
+            out.extend_from_slice(whole);
+            return;
+        }
+        write_varint(self.number << 3 | 2, out);
+        write_varint(self.bytes.len() as u64, out);
+        out.extend_from_slice(self.bytes);
+    }
+}
+
+fn named(message: &[u8], number: u64) -> Option<&[u8]> {
+    fields(message)?.into_iter().find(|f| f.number == number).map(|f| f.bytes)
+}
+
+/// The fields of a message in order; none where it is not one.
+fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
+    let mut fields = Vec::new();
+    let mut rest = message;
+    while !rest.is_empty() {
+        let start = rest;
+        let key = varint(&mut rest)?;
+        let bytes = match key & 7 {
+            0 => varint(&mut rest).map(|_| &[][..])?,
+            1 => take(&mut rest, 8)?,
+            2 => {
+                let len = varint(&mut rest)?;
+                take(&mut rest, usize::try_from(len).ok()?)?
+            }
+            5 => take(&mut rest, 4)?,
+            _ => return None,
+        };
+        let whole = start.get(..start.len() - rest.len());
+        fields.push(Field { number: key >> 3, whole, bytes });
+    }
+    Some(fields)
+}
+
+fn take<'m>(rest: &mut &'m [u8], len: usize) -> Option<&'m [u8]> {
+    let (taken, left) = rest.split_at_checked(len)?;
+    *rest = left;
+    Some(taken)
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *take(rest, 1)?.first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(parts: &[(u64, &[u8])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for &(number, bytes) in parts {
+            Field { number, whole: None, bytes }.write(&mut out);
+        }
+        out
+    }
+
+    fn node(inputs: &[&str], output: &str) -> Vec<u8> {
+        let inputs = inputs.iter().map(|i| (field::NODE_INPUT, i.as_bytes()));
+        let parts: Vec<_> = inputs.chain([(field::NODE_OUTPUT, output.as_bytes())]).collect();
+        message(&parts)
+    }
+
+    /// ids -> text -> z (with "scale") -> sound (with the decoder's weight and a constant).
+    fn model() -> Vec<u8> {
+        let tensor = |name: &str| message(&[(field::TENSOR_NAME, name.as_bytes())]);
+        let parts = [
+            (field::GRAPH_NODE, node(&["ids"], "text")),
+            (field::GRAPH_NODE, node(&["text", "scale"], "z")),
+            (field::GRAPH_NODE, node(&[], "one")),
+            (field::GRAPH_NODE, node(&["z", FIRST_WEIGHT], "wave")),
+            (field::GRAPH_NODE, node(&["wave", "one", ""], "sound")),
+            (field::GRAPH_INITIALIZER, tensor("scale")),
+            (field::GRAPH_INITIALIZER, tensor(FIRST_WEIGHT)),
+            (field::GRAPH_INPUT, value(b"ids")),
+            (field::GRAPH_OUTPUT, value(b"sound")),
+        ];
+        let parts: Vec<_> = parts.iter().map(|(n, bytes)| (*n, bytes.as_slice())).collect();
+        let graph = message(&parts);
+        // IR version 8, as a varint.
+        [&[0x08, 0x08][..], &message(&[(field::MODEL_GRAPH, &graph)])].concat()
+    }
+
+    /// Inputs, outputs, what its nodes make, and weights of a model.
+    fn read(model: &[u8]) -> [Vec<String>; 4] {
+        let parts = fields(model).unwrap();
+        let graph = parts.iter().find(|f| f.number == field::MODEL_GRAPH).unwrap();
+        let graph = fields(graph.bytes).unwrap();
+        let names = |number, name| {
+            let all = graph.iter().filter(|f| f.number == number);
+            let text = |b: &[u8]| String::from_utf8(b.to_vec()).unwrap();
+            all.map(|f| text(named(f.bytes, name).unwrap())).collect()
+        };
+        [
+            names(field::GRAPH_INPUT, field::VALUE_NAME),
+            names(field::GRAPH_OUTPUT, field::VALUE_NAME),
+            names(field::GRAPH_NODE, field::NODE_OUTPUT),
+            names(field::GRAPH_INITIALIZER, field::TENSOR_NAME),
+        ]
+    }
+
+    #[test]
+    fn each_half_has_its_own_nodes_weights_and_ends() {
+        let halves = cut(&model()).unwrap();
+        let front = [vec!["ids"], vec!["z"], vec!["text", "z"], vec!["scale"]];
+        let back = [vec!["z"], vec!["sound"], vec!["one", "wave", "sound"], vec![FIRST_WEIGHT]];
+        assert_eq!(read(&halves.front), front);
+        assert_eq!(read(&halves.back), back);
+        assert!(halves.front.starts_with(&[0x08, 0x08]) && halves.back.starts_with(&[0x08, 0x08]));
+    }
+
+    #[test]
+    fn a_model_without_such_a_decoder_is_not_cut() {
+        let other = String::from_utf8_lossy(&model()).replace("conv_pre", "conv_one").into_bytes();
+        assert!(cut(&other).is_none());
+        assert!(cut(b"").is_none());
+        assert!(cut(b"not a model at all").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_models_are_refused_or_cut_but_never_a_panic(
+            at in 0_usize..150, byte in any::<u8>(), end in 0_usize..200
+        ) {
+            let mut model = model();
+            let at = at % model.len();
+            model[at] = byte;
+            model.truncate(end.max(1));
+            let _halves = cut(&model);
+        }
+
+        #[test]
+        fn numbers_of_any_size_are_read_as_written(value in any::<u64>()) {
+            let mut out = Vec::new();
+            write_varint(value, &mut out);
+            let mut rest = &out[..];
+            prop_assert_eq!(varint(&mut rest), Some(value));
+            prop_assert!(rest.is_empty());
+        }
+    }
+}
