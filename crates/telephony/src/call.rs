@@ -22,8 +22,9 @@ pub(crate) use calling::{Answered, Calling};
 
 use crate::{
     SipError,
-    dialog::DialogKey,
+    dialog::{Dialog, DialogKey},
     sdp::{Description, Direction, Negotiated},
+    stack::{Hop, Stack},
 };
 
 /// News for the leg that it has not read yet. What comes when it is full is lost, but never the end
@@ -58,6 +59,23 @@ pub(crate) enum Order {
     Offer { direction: Direction, done: oneshot::Sender<Result<Negotiated, SipError>> },
     /// End the call.
     HangUp,
+}
+
+/// The way to the peer.
+pub(crate) struct Way {
+    pub(crate) stack: Arc<Stack>,
+    pub(crate) hop: Hop,
+    /// Where the peer's first message came from, or where ours went.
+    pub(crate) source: SocketAddr,
+}
+
+impl Way {
+    /// The way to the peer by what its dialog says now.
+    pub(crate) fn follow(&self, dialog: &Dialog) -> Hop {
+        let mut hop = self.hop.clone();
+        hop.peer = destination(&dialog.next_hop(), self.source, dialog.is_routed());
+        hop
+    }
 }
 
 /// A call as whoever has it sees its signalling.

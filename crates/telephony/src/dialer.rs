@@ -14,7 +14,7 @@ pub use sip_call::{CallEvent, SipCall};
 
 use crate::{
     DialError, SipConfig, SipError,
-    call::{Answered, CallLine, Calling, line},
+    call::{Answered, CallLine, Calling, Way, line},
     dialog::{Dialog, DialogKey},
     rtp::{MediaSocket, RtpSession},
     sdp::{Codec, Description},
@@ -90,7 +90,8 @@ impl Dialer {
             Description::new(socket.advertised(), options.codecs, rand::random::<u32>().into());
         let (call_line, answered) =
             self.start(&target, hop, ours, options.from, options.timeout).await?;
-        let Answered { negotiated } = answered.await.map_err(|_| DialError::Sip(SipError::Ended))??;
+        let Answered { negotiated } =
+            answered.await.map_err(|_| DialError::Sip(SipError::Ended))??;
         let session = RtpSession::new(socket, Some(negotiated));
         Ok(SipCall::new(session, call_line, self.clone()))
     }
@@ -116,8 +117,8 @@ impl Dialer {
         let dialog = Dialog::calling(key.clone(), &format!("<{from}>"), &target.uri, agent);
         let (call_line, end) = line(key.call_id.clone());
         let registration = self.shared.registry.enter(key);
-        let stack = self.shared.stack.clone();
-        let calling = Calling { stack, dialog, hop, ours, timeout, end, registration };
+        let way = Way { stack: self.shared.stack.clone(), source: hop.peer, hop };
+        let calling = Calling { way, dialog, ours, timeout, end, registration };
         let (done, answered) = oneshot::channel();
         self.shared.stack.spawn(Box::pin(calling.run(done))).await?;
         Ok((call_line, answered))
@@ -156,7 +157,8 @@ impl Target {
             Some(Transport::Tcp) => Transport::Tcp,
             Some(other) => return Err(bad(format!("SIP over {other} is not available"))),
         };
-        let port = parsed.host_with_port.port.as_ref().map_or(DEFAULT_PORT, rsipstack::sip::Port::value);
+        let port =
+            parsed.host_with_port.port.as_ref().map_or(DEFAULT_PORT, rsipstack::sip::Port::value);
         let peer = match &parsed.host_with_port.host {
             Host::IpAddr(ip) => SocketAddr::new(*ip, port),
             Host::Domain(name) => resolve(uri, &name.0, port).await?,

@@ -1,8 +1,7 @@
 //! A SIP dialog as data: writes its requests and responses, keeps its sequence (RFC 3261, section 12).
 
 use rsipstack::sip::{
-    Header, Headers, Method, Request, Response, StatusCode, Uri, Version,
-    headers::untyped,
+    Header, Headers, Method, Request, Response, StatusCode, Uri, Version, headers::untyped,
     prelude::HeadersExt,
 };
 
@@ -253,9 +252,7 @@ fn first_contact(headers: &Headers) -> Option<Uri> {
 /// The address in a header value: what is in its brackets, or all before its parameters.
 fn bracketed(value: &str) -> &str {
     match (value.find('<'), value.find('>')) {
-        (Some(open), Some(close)) if open < close => {
-            value.get(open + 1..close).unwrap_or_default()
-        }
+        (Some(open), Some(close)) if open < close => value.get(open + 1..close).unwrap_or_default(),
         _ => value.split(';').next().unwrap_or_default(),
     }
 }

@@ -8,7 +8,9 @@ use crate::sdp::SdpError;
 #[derive(Debug, thiserror::Error)]
 pub enum SipError {
     /// The SIP port cannot be opened.
-    #[error("cannot listen for SIP over {transport} on {address}: {source}; is another program using the port?")]
+    #[error(
+        "cannot listen for SIP over {transport} on {address}: {source}; is another program using the port?"
+    )]
     Bind {
         /// `udp` or `tcp`.
         transport: &'static str,

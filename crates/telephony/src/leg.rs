@@ -6,10 +6,7 @@ use std::{
 };
 
 use trunkline_audio::{ComfortNoise, Playout, Sound};
-use trunkline_session::{
-    HangupReason, Leg, LegInput, LegOutput, Overrun,
-    leg::Mark,
-};
+use trunkline_session::{HangupReason, Leg, LegInput, LegOutput, Overrun, leg::Mark};
 
 mod ear;
 
@@ -31,13 +28,18 @@ pub struct SipLeg {
     session: RtpSession,
     line: CallLine,
     ear: Ear,
-    playout: Playout<Mark>,
-    noise: ComfortNoise,
+    mouth: Mouth,
     next_tick: Instant,
     no_media_timeout: Duration,
     /// What is to be told, in order: a handful a tick.
     inputs: VecDeque<LegInput>,
     ending: Option<HangupReason>,
+}
+
+/// What we say.
+struct Mouth {
+    playout: Playout<Mark>,
+    noise: ComfortNoise,
 }
 
 /// What woke the leg.
@@ -54,8 +56,10 @@ impl SipLeg {
             session,
             line,
             ear: Ear::new(),
-            playout: Playout::new(CLOCK_HZ),
-            noise: ComfortNoise::new(rand::random()),
+            mouth: Mouth {
+                playout: Playout::new(CLOCK_HZ),
+                noise: ComfortNoise::new(rand::random()),
+            },
             next_tick: now() + TICK,
             no_media_timeout,
             inputs: VecDeque::new(),
@@ -138,9 +142,9 @@ impl SipLeg {
 
     /// 20 ms to the caller.
     fn speak(&mut self) {
-        let mut tick = self.playout.tick();
+        let mut tick = self.mouth.playout.tick();
         if tick.sound == Sound::Silent {
-            self.noise.fill(&mut tick.samples);
+            self.mouth.noise.fill(&mut tick.samples);
         }
         let is_onset = tick.sound == Sound::Begins;
         let sent = self.session.send(&tick.samples, is_onset);
@@ -152,7 +156,7 @@ impl SipLeg {
 
     fn end_when_due(&mut self) {
         if let Some(reason) = self.ending
-            && (self.playout.is_empty() || self.is_held())
+            && (self.mouth.playout.is_empty() || self.is_held())
         {
             return self.hang_up(reason);
         }
@@ -196,26 +200,26 @@ impl Leg for SipLeg {
 
     fn send(&mut self, output: LegOutput) -> Result<(), Overrun> {
         match output {
-            LegOutput::Audio(frame) => self.playout.push(&frame).map_err(|_| Overrun),
-            LegOutput::Mark(mark) => self.playout.mark(mark).map_err(|_| Overrun),
+            LegOutput::Audio(frame) => self.mouth.playout.push(&frame).map_err(|_| Overrun),
+            LegOutput::Mark(mark) => self.mouth.playout.mark(mark).map_err(|_| Overrun),
             LegOutput::Flush => {
-                let flushed = self.playout.flush();
+                let flushed = self.mouth.playout.flush();
                 let input =
                     LegInput::Flushed { last: flushed.last, since_mark: flushed.since_mark };
                 self.inputs.push_back(input);
                 Ok(())
             }
             LegOutput::Pause => {
-                self.playout.pause();
+                self.mouth.playout.pause();
                 Ok(())
             }
             LegOutput::Resume => {
-                self.playout.resume();
+                self.mouth.playout.resume();
                 Ok(())
             }
             LegOutput::HangUp(reason) => {
                 // What is paused would never leave.
-                self.playout.resume();
+                self.mouth.playout.resume();
                 self.ending.get_or_insert(reason);
                 Ok(())
             }

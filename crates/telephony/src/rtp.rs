@@ -74,11 +74,27 @@ pub(crate) struct RtpSession {
     negotiated: Option<Negotiated>,
     lock: SourceLock,
     reception: Reception,
-    keys_in: DtmfReceiver,
-    keys_out: DtmfSender,
+    keys: Keys,
     out: Outgoing,
+    buffers: Buffers,
+    times: Times,
+}
+
+#[derive(Debug, Default)]
+struct Keys {
+    heard: DtmfReceiver,
+    pressed: DtmfSender,
+}
+
+/// What is read into: apart, because both sockets are read at once.
+#[derive(Debug)]
+struct Buffers {
     packet: Box<[u8; MAX_PACKET]>,
     report: Box<[u8; MAX_PACKET]>,
+}
+
+#[derive(Debug)]
+struct Times {
     next_report: Instant,
     last_received: Instant,
 }
@@ -92,20 +108,20 @@ impl RtpSession {
             socket,
             negotiated,
             reception: Reception::default(),
-            keys_in: DtmfReceiver::default(),
-            keys_out: DtmfSender::default(),
+            keys: Keys::default(),
             out: Outgoing::random(),
-            packet: Box::new([0; MAX_PACKET]),
-            report: Box::new([0; MAX_PACKET]),
-            next_report: now + REPORT_EVERY,
-            last_received: now,
+            buffers: Buffers {
+                packet: Box::new([0; MAX_PACKET]),
+                report: Box::new([0; MAX_PACKET]),
+            },
+            times: Times { next_report: now + REPORT_EVERY, last_received: now },
         }
     }
 
     /// Both sides agreed anew: the other side may have another address from here on.
     pub(crate) fn renegotiate(&mut self, negotiated: Negotiated) {
         self.lock.expect(negotiated.remote);
-        self.last_received = now();
+        self.times.last_received = now();
         self.negotiated = Some(negotiated);
     }
 
@@ -115,12 +131,12 @@ impl RtpSession {
 
     /// When the other side's last packet came, or the session began or changed.
     pub(crate) fn last_received(&self) -> Instant {
-        self.last_received
+        self.times.last_received
     }
 
     /// When [`report`](Self::report) is due.
     pub(crate) fn next_report(&self) -> Instant {
-        self.next_report
+        self.times.next_report
     }
 
     pub(crate) fn stats(&self) -> RtpStats {
@@ -137,16 +153,16 @@ impl RtpSession {
     pub(crate) async fn receive(&mut self) -> Received {
         loop {
             tokio::select! {
-                received = self.socket.rtp.recv_from(self.packet.as_mut_slice()) => {
+                received = self.socket.rtp.recv_from(self.buffers.packet.as_mut_slice()) => {
                     if let Ok((length, from)) = received
                         && let Some(received) = self.take(length, from)
                     {
                         return received;
                     }
                 }
-                received = self.socket.rtcp.recv_from(self.report.as_mut_slice()) => {
+                received = self.socket.rtcp.recv_from(self.buffers.report.as_mut_slice()) => {
                     if let Ok((length, from)) = received {
-                        let bytes = self.report.get(..length).unwrap_or_default().to_vec();
+                        let bytes = self.buffers.report.get(..length).unwrap_or_default().to_vec();
                         self.take_report(&bytes, from);
                     }
                 }
@@ -156,7 +172,7 @@ impl RtpSession {
 
     fn take(&mut self, length: usize, from: SocketAddr) -> Option<Received> {
         let now = now();
-        let bytes = self.packet.get(..length)?;
+        let bytes = self.buffers.packet.get(..length)?;
         if report::is_report(bytes) {
             let bytes = bytes.to_vec();
             self.take_report(&bytes, from);
@@ -176,7 +192,7 @@ impl RtpSession {
         let received = match meaning {
             Meaning::Voice(_) if payload.is_empty() => Received::Other(numbered),
             Meaning::Voice(codec) => Received::Sound(numbered, decode(codec, payload)),
-            Meaning::Key => match self.keys_in.receive(numbered.timestamp, payload) {
+            Meaning::Key => match self.keys.heard.receive(numbered.timestamp, payload) {
                 Some(digit) => Received::Pressed(numbered, digit),
                 None => Received::Other(numbered),
             },
@@ -184,7 +200,7 @@ impl RtpSession {
         };
         let is_sound = matches!(received, Received::Sound(..));
         self.reception.receive(now, numbered, is_sound);
-        self.last_received = now;
+        self.times.last_received = now;
         Some(received)
     }
 
@@ -233,13 +249,10 @@ impl RtpSession {
         }
         let destination = self.destination()?;
         let timestamp = self.out.timestamp();
-        let packet = match (negotiated.dtmf, self.keys_out.next(timestamp)) {
-            (Some(payload_type), Some(event)) => self.out.packet_at(
-                event.timestamp,
-                payload_type,
-                event.is_first,
-                &event.payload,
-            ),
+        let packet = match (negotiated.dtmf, self.keys.pressed.next(timestamp)) {
+            (Some(payload_type), Some(event)) => {
+                self.out.packet_at(event.timestamp, payload_type, event.is_first, &event.payload)
+            }
             _ => {
                 let payload = encode(negotiated.codec, samples);
                 self.out.packet_at(timestamp, negotiated.payload_type, is_onset, &payload)
@@ -252,19 +265,19 @@ impl RtpSession {
 
     /// Presses a key: its packets take the place of the next ones sent.
     pub(crate) fn press(&mut self, digit: Digit) {
-        self.keys_out.press(digit);
+        self.keys.pressed.press(digit);
     }
 
     /// Whether a key is being sent.
     pub(crate) fn is_pressing(&self) -> bool {
-        self.keys_out.is_busy()
+        self.keys.pressed.is_busy()
     }
 
     /// Sends the report that is due.
     pub(crate) fn report(&mut self) {
         let now = now();
-        while self.next_report <= now {
-            self.next_report += REPORT_EVERY;
+        while self.times.next_report <= now {
+            self.times.next_report += REPORT_EVERY;
         }
         let block = self.reception.block(now);
         self.send_report(&report::compound(&self.out, block.as_ref(), report::Last::No));

@@ -75,9 +75,8 @@ impl Stack {
         let mut connection = None;
         if let Some(socket) = udp {
             let gated = Arc::new(datagrams::GatedSocket::new(socket, gate.clone()));
-            let udp: SipConnection = UdpConnection::from_socket(gated, None, Some(stop.clone()))
-                .await?
-                .into();
+            let udp: SipConnection =
+                UdpConnection::from_socket(gated, None, Some(stop.clone())).await?.into();
             transport.add_transport(udp.clone());
             connection = Some(udp);
         }
@@ -123,7 +122,11 @@ impl Stack {
     }
 
     /// How to reach `peer`; opens a connection for TCP.
-    pub(crate) async fn hop(&self, peer: SocketAddr, transport: Transport) -> Result<Hop, SipError> {
+    pub(crate) async fn hop(
+        &self,
+        peer: SocketAddr,
+        transport: Transport,
+    ) -> Result<Hop, SipError> {
         let ip = self.local_ip_towards(peer)?;
         let local = SocketAddr::new(ip, self.local.port());
         let connection = match (transport, &self.udp) {
@@ -155,10 +158,8 @@ impl Stack {
         let connection = Some(hop.connection.clone());
         let mut transaction =
             Transaction::new_client(key, request, self.endpoint.clone(), connection);
-        transaction.destination = Some(SipAddr {
-            r#type: Some(hop.transport),
-            addr: hop.peer.into(),
-        });
+        transaction.destination =
+            Some(SipAddr { r#type: Some(hop.transport), addr: hop.peer.into() });
         Ok(transaction)
     }
 
@@ -206,9 +207,8 @@ async fn sockets(
 ) -> Result<(Option<UdpSocket>, Option<TcpListener>, SocketAddr), SipError> {
     const TRIES: u32 = 16;
     for attempt in 1.. {
-        let failed = |transport, address| {
-            move |source| SipError::Bind { transport, address, source }
-        };
+        let failed =
+            |transport, address| move |source| SipError::Bind { transport, address, source };
         let udp = match config.udp {
             true => Some(UdpSocket::bind(config.bind).await.map_err(failed("udp", config.bind))?),
             false => None,

@@ -26,8 +26,13 @@ pub(crate) fn message(way: Way, peer: SocketAddr, transport: &'static str, bytes
 
 /// The message without credentials and without the digits of an `INFO`.
 fn redacted(bytes: &[u8]) -> String {
-    const SECRET: [&str; 5] =
-        ["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "signal"];
+    const SECRET: [&str; 5] = [
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "signal",
+    ];
     let text = String::from_utf8_lossy(bytes);
     let mut folded_secret = false;
     let mut in_dtmf = false;
@@ -61,7 +66,10 @@ mod tests {
     fn credentials_and_digits_are_not_traced() {
         let message = b"INFO sip:a SIP/2.0\r\nAuthorization: Digest username=\"a\",\r\n  response=\"secret\"\r\nVia: x\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=7\r\nDuration=160\r\n";
         let text = redacted(message);
-        assert!(!text.contains("secret") && !text.contains("username") && !text.contains('7'), "{text}");
+        assert!(
+            !text.contains("secret") && !text.contains("username") && !text.contains('7'),
+            "{text}"
+        );
         assert!(text.contains("INFO sip:a SIP/2.0") && text.contains("Via: x"), "{text}");
     }
 

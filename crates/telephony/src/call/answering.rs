@@ -1,6 +1,6 @@
 //! A call that came in, until it is answered, refused or given up.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::time::Instant;
 
 use rsipstack::{
     sip::{Method, Request, SipMessage, StatusCode},
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use trunkline_session::HangupReason;
 
 use super::{
-    LineEnd, News, Order, Registration,
+    LineEnd, News, Order, Registration, Way,
     session_timer::{MIN_SECONDS, SessionTimer, Wish},
     talking::{Described, Talking},
 };
@@ -18,15 +18,12 @@ use crate::{
     SipError,
     dialog::{Dialog, Extra, header},
     sdp::{self, Description, Direction, Negotiated},
-    stack::{Hop, Stack},
 };
 
 /// An INVITE that waits for the decision of whoever has the call.
 pub(crate) struct Answering {
-    pub(crate) stack: Arc<Stack>,
+    pub(crate) way: Way,
     pub(crate) dialog: Dialog,
-    pub(crate) hop: Hop,
-    pub(crate) source: SocketAddr,
     pub(crate) invite: Transaction,
     pub(crate) end: LineEnd,
     pub(crate) registration: Registration,
@@ -74,17 +71,16 @@ impl Answering {
                 Step::On => {}
                 Step::Over => return,
                 Step::Answered(described) => {
-                    let Self { stack, dialog, hop, source, invite, end, registration } = self;
+                    let Self { way, dialog, invite, end, registration } = self;
                     let talking = Talking {
-                        stack,
+                        way,
                         dialog,
-                        hop,
-                        source,
                         described,
                         unsettled: Some(invite),
                         timer,
                         end,
                         registration,
+                        was_ended: false,
                     };
                     return talking.run().await;
                 }
@@ -145,14 +141,15 @@ impl Answering {
         timer: Option<&SessionTimer>,
     ) -> Step {
         let mut described = Described::new(ours);
-        let (text, negotiated) = match described.answer_to(offer_in(&self.invite.original).as_deref()) {
-            Ok(agreed) => agreed,
-            Err(error) => {
-                self.respond(488, warning(&error)).await;
-                drop(done.send(Err(error.into())));
-                return Step::Over;
-            }
-        };
+        let (text, negotiated) =
+            match described.answer_to(offer_in(&self.invite.original).as_deref()) {
+                Ok(agreed) => agreed,
+                Err(error) => {
+                    self.respond(488, warning(&error)).await;
+                    drop(done.send(Err(error.into())));
+                    return Step::Over;
+                }
+            };
         let mut extra = Extra::description(text);
         if let Some(timer) = timer {
             extra = extra.with("Session-Expires", timer.answer()).with("Require", "timer");
@@ -168,7 +165,7 @@ impl Answering {
     async fn on_early(&mut self, mut request: Transaction) {
         let status = if self.dialog.take(&request.original) { 200 } else { 500 };
         let response =
-            self.dialog.respond(&request.original, status.into(), &self.hop, Extra::default());
+            self.dialog.respond(&request.original, status.into(), &self.way.hop, Extra::default());
         if let Err(error) = request.respond(response).await {
             tracing::debug!(%error, "an early request could not be answered");
         }
@@ -176,7 +173,7 @@ impl Answering {
 
     async fn respond(&mut self, status: u16, extra: Extra) {
         let status = StatusCode::from(status);
-        let response = self.dialog.respond(&self.invite.original, status, &self.hop, extra);
+        let response = self.dialog.respond(&self.invite.original, status, &self.way.hop, extra);
         if let Err(error) = self.invite.respond(response).await {
             tracing::debug!(%error, "an INVITE could not be answered");
         }
@@ -197,7 +194,8 @@ pub(super) fn warning(error: &sdp::SdpError) -> Extra {
         sdp::SdpError::NoAddress(_) => 301,
         sdp::SdpError::Malformed(_) | sdp::SdpError::TooLarge(_) => 399,
     };
-    let text: String = error.to_string().chars().filter(|c| !matches!(c, '"' | '\\') && !c.is_control()).collect();
+    let text: String =
+        error.to_string().chars().filter(|c| !matches!(c, '"' | '\\') && !c.is_control()).collect();
     Extra::header("Warning", format!("{code} trunkline \"{text}\""))
 }
 

@@ -1,6 +1,6 @@
 //! A call that we place, until it is answered, refused or given up.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use rsipstack::{
     sip::{Method, Response, StatusCode, StatusCodeKind},
@@ -9,14 +9,13 @@ use rsipstack::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    LineEnd, Registration,
+    LineEnd, Registration, Way,
     talking::{Described, Talking, final_response},
 };
 use crate::{
     DialError,
     dialog::{Dialog, Extra, header},
     sdp::{self, Description, Direction, Negotiated, SdpError},
-    stack::{Hop, Stack},
 };
 
 /// How long a cancelled INVITE waits for its last response.
@@ -29,9 +28,8 @@ pub(crate) struct Answered {
 
 /// An INVITE of ours on its way.
 pub(crate) struct Calling {
-    pub(crate) stack: Arc<Stack>,
+    pub(crate) way: Way,
     pub(crate) dialog: Dialog,
-    pub(crate) hop: Hop,
     pub(crate) ours: Description,
     pub(crate) timeout: Duration,
     pub(crate) end: LineEnd,
@@ -50,8 +48,7 @@ impl Calling {
     /// other end of `done` gives the call up.
     pub(crate) async fn run(mut self, mut done: oneshot::Sender<Result<Answered, DialError>>) {
         let offer = self.ours.offer(Direction::SendRecv);
-        let request =
-            self.dialog.request(Method::Invite, &self.hop, Extra::description(offer));
+        let request = self.dialog.request(Method::Invite, &self.way.hop, Extra::description(offer));
         let mut invite = match self.start(request).await {
             Ok(invite) => invite,
             Err(error) => return drop(done.send(Err(error))),
@@ -73,11 +70,8 @@ impl Calling {
         }
     }
 
-    async fn start(
-        &mut self,
-        request: rsipstack::sip::Request,
-    ) -> Result<Transaction, DialError> {
-        let mut invite = self.stack.transaction(request, &self.hop)?;
+    async fn start(&mut self, request: rsipstack::sip::Request) -> Result<Transaction, DialError> {
+        let mut invite = self.way.stack.transaction(request, &self.way.hop)?;
         invite.send().await.map_err(crate::SipError::from)?;
         Ok(invite)
     }
@@ -121,17 +115,16 @@ impl Calling {
     }
 
     fn talking(self, invite: Transaction) -> Talking {
-        let Self { stack, dialog, hop, ours, end, registration, .. } = self;
+        let Self { way, dialog, ours, end, registration, .. } = self;
         Talking {
-            stack,
+            way,
             dialog,
-            source: hop.peer,
-            hop,
             described: Described::agreed(ours, Direction::SendRecv),
             unsettled: Some(invite),
             timer: None,
             end,
             registration,
+            was_ended: false,
         }
     }
 
@@ -146,8 +139,8 @@ impl Calling {
         if is_final(&invite) {
             return self.on_late_final(invite).await;
         }
-        let Some(request) = self.dialog.cancel(&invite.original, &self.hop) else { return };
-        let sent = match self.stack.transaction(request, &self.hop) {
+        let Some(request) = self.dialog.cancel(&invite.original, &self.way.hop) else { return };
+        let sent = match self.way.stack.transaction(request, &self.way.hop) {
             Ok(mut cancel) => match cancel.send().await {
                 Ok(()) => Some(cancel),
                 Err(_) => None,

@@ -40,8 +40,7 @@ pub(super) struct SessionTimer {
 impl SessionTimer {
     /// Reads the wish of a request that came at `now`.
     pub(super) fn wished(request: &Headers, now: Instant) -> Wish {
-        let Some(value) =
-            header(request, "Session-Expires").or_else(|| header(request, "x"))
+        let Some(value) = header(request, "Session-Expires").or_else(|| header(request, "x"))
         else {
             return Wish::None;
         };

@@ -1,6 +1,6 @@
 //! A call that is up, until somebody hangs up.
 
-use std::{net::SocketAddr, sync::Arc, time::{Duration, Instant}};
+use std::time::{Duration, Instant};
 
 use rsipstack::{
     sip::{Method, Request, Response, SipMessage, StatusCodeKind},
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use trunkline_session::HangupReason;
 
 use super::{
-    LineEnd, News, Order, Registration,
+    LineEnd, News, Order, Registration, Way,
     answering::{TALK, offer_in, warning},
     dtmf_body,
     session_timer::{MIN_SECONDS, Refresher, SessionTimer, Wish},
@@ -20,7 +20,7 @@ use crate::{
     dialog::{Dialog, Extra, header},
     gate::{ACCEPT, ALLOW},
     sdp::{self, Description, Direction, Negotiated, SdpError},
-    stack::{Hop, Stack, is_invite},
+    stack::is_invite,
 };
 
 /// How long a BYE waits for the ACK of our 2xx (RFC 3261, section 15).
@@ -75,10 +75,8 @@ impl Described {
 
 /// A dialog that is confirmed, or whose 2xx waits for its ACK.
 pub(super) struct Talking {
-    pub(super) stack: Arc<Stack>,
+    pub(super) way: Way,
     pub(super) dialog: Dialog,
-    pub(super) hop: Hop,
-    pub(super) source: SocketAddr,
     pub(super) described: Described,
     /// An INVITE whose transaction still lives: theirs waits for its ACK, ours answers
     /// retransmissions of the 2xx.
@@ -86,6 +84,8 @@ pub(super) struct Talking {
     pub(super) timer: Option<SessionTimer>,
     pub(super) end: LineEnd,
     pub(super) registration: Registration,
+    /// The peer said BYE while it was to answer an offer of ours.
+    pub(super) was_ended: bool,
 }
 
 /// How the call goes on.
@@ -152,7 +152,7 @@ impl Talking {
                 if done.send(agreed).is_err() {
                     tracing::debug!("nobody waits for the answer to an offer");
                 }
-                Step::On
+                self.unless_ended(Step::On)
             }
             Some(Order::Ring | Order::Answer { .. }) => Step::On,
             Some(Order::Reject { .. } | Order::HangUp) | None => {
@@ -239,8 +239,7 @@ impl Talking {
         if let Some(digit) = digit {
             self.end.tell(News::Pressed(digit));
         }
-        let extra =
-            if status == 415 { Extra::header("Accept", ACCEPT) } else { Extra::default() };
+        let extra = if status == 415 { Extra::header("Accept", ACCEPT) } else { Extra::default() };
         self.respond(transaction, status, extra).await;
     }
 
@@ -251,13 +250,41 @@ impl Talking {
                 Ok(_) => Step::On,
                 Err(error) => {
                     tracing::debug!(%error, "a session could not be refreshed");
-                    Step::HangUp(HangupReason::LegFailed)
+                    self.unless_ended(Step::HangUp(HangupReason::LegFailed))
                 }
             },
         }
     }
 
-    /// Offers by a re-INVITE. Requests of the peer wait until its answer is there.
+    fn unless_ended(&self, step: Step) -> Step {
+        if self.was_ended { Step::Over(HangupReason::CallerHungUp) } else { step }
+    }
+
+    /// A request of the peer that crosses our offer.
+    async fn on_crossing(&mut self, mut transaction: Transaction) {
+        let status = match *transaction.original.method() {
+            // RFC 3261, section 14.2.
+            Method::Invite | Method::Update => 491,
+            Method::Bye => {
+                self.was_ended = true;
+                200
+            }
+            Method::Info => return self.on_info(&mut transaction).await,
+            Method::Ack
+            | Method::Cancel
+            | Method::Message
+            | Method::Notify
+            | Method::Options
+            | Method::PRack
+            | Method::Publish
+            | Method::Refer
+            | Method::Register
+            | Method::Subscribe => 500,
+        };
+        self.respond(&mut transaction, status, Extra::default()).await;
+    }
+
+    /// Offers by a re-INVITE.
     async fn offer(&mut self, direction: Direction) -> Result<Negotiated, SipError> {
         let text = self.described.ours.offer(direction);
         let mut extra = Extra::description(text);
@@ -265,11 +292,22 @@ impl Talking {
             extra = extra.with("Session-Expires", timer.answer());
         }
         self.unsettled = None;
-        let hop = self.hop_now();
+        let hop = self.way.follow(&self.dialog);
         let request = self.dialog.request(Method::Invite, &hop, extra);
-        let mut invite = self.stack.transaction(request, &hop)?;
+        let mut invite = self.way.stack.transaction(request, &hop)?;
         invite.send().await?;
-        let response = final_response(&mut invite).await.ok_or(SipError::Ended)?;
+        let response = loop {
+            tokio::select! {
+                response = final_response(&mut invite) => break response,
+                Some(request) = self.registration.requests.recv() => {
+                    self.on_crossing(request).await;
+                    if self.was_ended {
+                        return Err(SipError::Ended);
+                    }
+                }
+            }
+        };
+        let response = response.ok_or(SipError::Ended)?;
         let status = response.status_code.code();
         if !(200..300).contains(&status) {
             return Err(SipError::Stack(format!("the offer was answered with {status}")));
@@ -295,9 +333,9 @@ impl Talking {
             let settled = timeout(ACK_PATIENCE, receive(&mut self.unsettled)).await;
             tracing::trace!(acknowledged = settled.is_ok(), "ending a call");
         }
-        let hop = self.hop_now();
+        let hop = self.way.follow(&self.dialog);
         let request = self.dialog.request(Method::Bye, &hop, Extra::default());
-        let mut bye = match self.stack.transaction(request, &hop) {
+        let mut bye = match self.way.stack.transaction(request, &hop) {
             Ok(bye) => bye,
             Err(error) => return tracing::debug!(%error, "a call could not be ended"),
         };
@@ -323,7 +361,7 @@ impl Talking {
 
     async fn respond(&self, transaction: &mut Transaction, status: u16, extra: Extra) {
         let response =
-            self.dialog.respond(&transaction.original, status.into(), &self.hop, extra);
+            self.dialog.respond(&transaction.original, status.into(), &self.way.hop, extra);
         if let Err(error) = transaction.respond(response).await {
             tracing::debug!(%error, "a request could not be answered");
         }
@@ -334,14 +372,6 @@ impl Talking {
         self.unsettled
             .as_ref()
             .is_some_and(|invite| invite.transaction_type == TransactionType::ServerInvite)
-    }
-
-    /// The way to the peer by what the dialog says now.
-    fn hop_now(&self) -> Hop {
-        let mut hop = self.hop.clone();
-        let next = self.dialog.next_hop();
-        hop.peer = super::destination(&next, self.source, self.dialog.is_routed());
-        hop
     }
 }
 

@@ -84,11 +84,7 @@ mod tests {
         framer.push(&[MESSAGE, b"\r\n\r\n", MESSAGE].concat());
         assert_eq!(
             pieces(&mut framer),
-            [
-                Piece::Message(MESSAGE.to_vec()),
-                Piece::KeepAlive,
-                Piece::Message(MESSAGE.to_vec())
-            ]
+            [Piece::Message(MESSAGE.to_vec()), Piece::KeepAlive, Piece::Message(MESSAGE.to_vec())]
         );
         assert!(!framer.is_waiting());
     }

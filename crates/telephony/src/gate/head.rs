@@ -72,10 +72,7 @@ impl<'a> Head<'a> {
 
     /// Every value of the header with this lower-case name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers
-            .iter()
-            .filter(move |(header, _)| header == name)
-            .map(|(_, value)| value.trim())
+        self.headers.iter().filter(move |(header, _)| header == name).map(|(_, value)| value.trim())
     }
 }
 
@@ -90,7 +87,11 @@ fn start_line(line: &str) -> Option<StartLine<'_>> {
     let rest = line.get(first.len() + 1..)?;
     let (uri, version) = rest.trim_end().rsplit_once(' ').unwrap_or((second, third));
     let looks_like_sip = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
-    (is_token(first) && looks_like_sip).then_some(StartLine::Request { method: first, uri, version })
+    (is_token(first) && looks_like_sip).then_some(StartLine::Request {
+        method: first,
+        uri,
+        version,
+    })
 }
 
 /// RFC 3261, section 25.1.

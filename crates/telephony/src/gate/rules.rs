@@ -1,10 +1,6 @@
 //! The rules that a message must keep to reach the SIP stack (RFC 3261, sections 8.1.1, 8.2 and 16.3).
 
-use rsipstack::sip::{
-    SipMessage,
-    headers::untyped::ToTypedHeader,
-    prelude::HeadersExt,
-};
+use rsipstack::sip::{SipMessage, headers::untyped::ToTypedHeader, prelude::HeadersExt};
 
 use super::{
     ACCEPT, ALLOW, Framing, MAX_MESSAGE, Refusal, SUPPORTED, Verdict,
@@ -28,7 +24,8 @@ pub(super) fn response(head: &Head<'_>) -> Result<(), &'static str> {
     if !version.eq_ignore_ascii_case("SIP/2.0") {
         return Err("a response of another version");
     }
-    if !status.parse::<u16>().is_ok_and(|status| (100..700).contains(&status)) || status.len() != 3 {
+    if !status.parse::<u16>().is_ok_and(|status| (100..700).contains(&status)) || status.len() != 3
+    {
         return Err("a response without a status");
     }
     if head.flaw.is_some() || mandatory(head).is_err() || cseq(head).is_err() {
@@ -37,11 +34,7 @@ pub(super) fn response(head: &Head<'_>) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub(super) fn request(
-    head: &Head<'_>,
-    message: &[u8],
-    framing: Framing,
-) -> Result<(), Refusal> {
+pub(super) fn request(head: &Head<'_>, message: &[u8], framing: Framing) -> Result<(), Refusal> {
     let StartLine::Request { method, uri, version } = head.start else {
         return Err(Refusal::new(400, "Bad Request"));
     };
@@ -218,16 +211,18 @@ fn understood(head: &Head<'_>, method: &str) -> Result<(), Refusal> {
         .filter(|option| !option.is_empty() && !option.eq_ignore_ascii_case(SUPPORTED))
         .collect();
     if !unknown.is_empty() {
-        return Err(Refusal::new(420, "Bad Extension")
-            .with(format!("Unsupported: {}", unknown.join(", "))));
+        return Err(
+            Refusal::new(420, "Bad Extension").with(format!("Unsupported: {}", unknown.join(", ")))
+        );
     }
     if head.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        return Err(Refusal::new(415, "Unsupported Media Type")
-            .with("Accept-Encoding: identity".into()));
+        return Err(
+            Refusal::new(415, "Unsupported Media Type").with("Accept-Encoding: identity".into())
+        );
     }
-    let kind = head.first("content-type").map(|kind| {
-        kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    });
+    let kind = head
+        .first("content-type")
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     match (method, kind) {
         ("INVITE" | "UPDATE", Some(kind))
             if kind != "application/sdp" && !kind.starts_with("multipart/") =>
@@ -267,9 +262,10 @@ fn stack_can_read(message: &[u8]) -> Result<(), Refusal> {
     let Ok(SipMessage::Request(request)) = SipMessage::try_from(message) else {
         return Err(unreadable());
     };
-    let is_read = request.via_header().is_ok_and(|via| {
-        via.first_value().is_ok_and(|via| via.typed().is_ok())
-    }) && request.from_header().is_ok_and(|from| from.uri().is_ok())
+    let is_read = request
+        .via_header()
+        .is_ok_and(|via| via.first_value().is_ok_and(|via| via.typed().is_ok()))
+        && request.from_header().is_ok_and(|from| from.uri().is_ok())
         && request.to_header().is_ok_and(|to| to.uri().is_ok() && to.tag().is_ok())
         && request.cseq_header().is_ok_and(|cseq| cseq.typed().is_ok());
     if is_read { Ok(()) } else { Err(unreadable()) }

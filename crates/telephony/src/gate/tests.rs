@@ -22,9 +22,7 @@ fn status(message: &str) -> u16 {
     match judge(message.as_bytes()) {
         Verdict::Pass | Verdict::PassAs(_) => 0,
         Verdict::Drop(_) | Verdict::KeepAlive(_) => 1,
-        Verdict::Reply(reply) => {
-            String::from_utf8(reply).unwrap()[8..11].parse().unwrap()
-        }
+        Verdict::Reply(reply) => String::from_utf8(reply).unwrap()[8..11].parse().unwrap(),
     }
 }
 
@@ -142,7 +140,11 @@ fn folded_and_short_headers_are_read() {
 fn responses_pass_only_when_they_can_be_matched() {
     let ok = INVITE.replace("INVITE sip:demo@127.0.0.1 SIP/2.0", "SIP/2.0 200 OK");
     assert_eq!(judge(ok.as_bytes()), Verdict::Pass);
-    for broken in [ok.replace("200", "99"), ok.replace("CSeq: 1", "CSeq: x"), ok.replace("2.0 200", "3.0 200")] {
+    for broken in [
+        ok.replace("200", "99"),
+        ok.replace("CSeq: 1", "CSeq: x"),
+        ok.replace("2.0 200", "3.0 200"),
+    ] {
         assert!(matches!(judge(broken.as_bytes()), Verdict::Drop(_)), "{broken}");
     }
 }

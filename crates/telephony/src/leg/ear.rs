@@ -121,8 +121,7 @@ mod tests {
                 let now = start + Duration::from_millis(20 * n);
                 let seq = u16::try_from(n).unwrap();
                 if arrives(n) {
-                    let numbered =
-                        Numbered { ssrc: 1, seq, timestamp: u32::from(seq) * 160 };
+                    let numbered = Numbered { ssrc: 1, seq, timestamp: u32::from(seq) * 160 };
                     ear.hear(now, numbered, tone(n));
                 }
                 ear.next(now)

@@ -108,9 +108,8 @@ fn address_of(session: &Session, media: &Media) -> Result<IpAddr, SdpError> {
         .or(session.connection.as_ref())
         .ok_or_else(|| SdpError::NoAddress("there is no c= line".into()))?;
     let literal = connection.connection_address.split('/').next().unwrap_or_default();
-    let ip: IpAddr = literal
-        .parse()
-        .map_err(|_| SdpError::NoAddress(connection.connection_address.clone()))?;
+    let ip: IpAddr =
+        literal.parse().map_err(|_| SdpError::NoAddress(connection.connection_address.clone()))?;
     if ip.is_multicast() {
         return Err(SdpError::NoAddress(connection.connection_address.clone()));
     }

@@ -7,7 +7,9 @@ fn ours() -> Description {
 }
 
 fn offer(lines: &str) -> String {
-    format!("v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{lines}")
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{lines}"
+    )
 }
 
 fn answered(lines: &str) -> (String, Negotiated) {

@@ -89,11 +89,7 @@ struct Connection {
     reason = "rsipstack's in-memory transport takes unbounded channels only; what enters is one \
               message a read, and a peer that does not read is cut off after WRITE_WITHIN"
 )]
-async fn attach(
-    stack: &Stack,
-    stream: TcpStream,
-    peer: SocketAddr,
-) -> (SipConnection, Connection) {
+async fn attach(stack: &Stack, stream: TcpStream, peer: SocketAddr) -> (SipConnection, Connection) {
     let (to_stack, incoming) = mpsc::unbounded_channel();
     let (outgoing, from_stack) = mpsc::unbounded_channel();
     let stop = stack.stop.child_token();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{IncomingCall, Shared, incoming::Ringing};
 use crate::{
-    call::{self, Answering, destination, line},
+    call::{self, Answering, Way, destination, line},
     dialog::{Dialog, DialogKey, key_of},
     sdp,
     stack::Running,
@@ -62,7 +62,8 @@ impl Desk {
     pub(super) async fn run(mut self, running: Running) {
         let Running { mut transactions, mut spawned, mut tasks } = running;
         loop {
-            if self.drain.is_cancelled() && self.shared.registry.len() == 0 && self.tasks.is_empty() {
+            if self.drain.is_cancelled() && self.shared.registry.len() == 0 && self.tasks.is_empty()
+            {
                 return;
             }
             tokio::select! {
@@ -154,8 +155,8 @@ impl Desk {
         let (call_line, end) = line(dialog.key.call_id.clone());
         let ringing = Ringing::of(&invite.original, source);
         let registration = self.shared.registry.enter(dialog.key.clone());
-        let stack = self.shared.stack.clone();
-        let answering = Answering { stack, dialog, hop, source, invite, end, registration };
+        let way = Way { stack: self.shared.stack.clone(), hop, source };
+        let answering = Answering { way, dialog, invite, end, registration };
         Ok((answering, IncomingCall::new(self.shared.clone(), call_line, ringing)))
     }
 }

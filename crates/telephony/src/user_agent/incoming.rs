@@ -83,7 +83,8 @@ impl IncomingCall {
             Some(ip) => ip,
             None => self.shared.stack.local_ip_towards(self.ringing.source)?,
         };
-        let socket = MediaSocket::open(&self.shared.ports, self.shared.stack.local().ip(), ip).await?;
+        let socket =
+            MediaSocket::open(&self.shared.ports, self.shared.stack.local().ip(), ip).await?;
         let ours = Description::new(socket.advertised(), Codec::ALL, rand::random::<u32>().into());
         let (done, agreed) = oneshot::channel();
         let order = Order::Answer { ours, done };

@@ -107,7 +107,6 @@ async fn a_caller_that_gives_up_while_it_rings_is_noticed() {
 
 #[tokio::test]
 async fn a_cancel_that_crosses_the_answer_leaves_no_call_behind() {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(std::io::stderr).init();
     let mut server = server().await;
     let dialer = dialer().await;
     let uri = uri(&server, "udp");
@@ -119,11 +118,12 @@ async fn a_cancel_that_crosses_the_answer_leaves_no_call_behind() {
             let mut leg = incoming.answer().await.ok()?;
             Some(hear(&mut leg).await)
         };
-        eprintln!("DELAY {delay}");
-        let (dialed, _heard) = tokio::join!(dialer.dial(&uri, options), answering);
-        if let Ok(call) = dialed {
-            call.hang_up().await;
-        }
+        let dialing = async {
+            if let Ok(call) = dialer.dial(&uri, options).await {
+                call.hang_up().await;
+            }
+        };
+        tokio::join!(dialing, answering);
     }
     timeout(PATIENCE, async {
         while server.calls_in_progress() > 0 {

@@ -95,10 +95,23 @@ async fn liveness(address: std::net::SocketAddr) -> Duration {
 /// A message with a few things wrong.
 fn mutation(random: &mut StdRng, n: usize) -> Vec<u8> {
     const WORDS: [&str; 14] = [
-        "\r\n", "\r\n\r\n", ";tag=", "\"", "<", "sip:", "\0", "%s%n", "99999999999999999999", "-1",
-        "\u{2603}", "SIP/2.0", ": ", "z9hG4bK",
+        "\r\n",
+        "\r\n\r\n",
+        ";tag=",
+        "\"",
+        "<",
+        "sip:",
+        "\0",
+        "%s%n",
+        "99999999999999999999",
+        "-1",
+        "\u{2603}",
+        "SIP/2.0",
+        ": ",
+        "z9hG4bK",
     ];
-    let method = ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "SIP/2.0 200"][n % 8];
+    let method =
+        ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "SIP/2.0 200"][n % 8];
     let mut bytes = INVITE
         .replace("INVITE", method)
         .replace("c1", &format!("c{n}"))

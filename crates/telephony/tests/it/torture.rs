@@ -81,51 +81,229 @@ fn messages() -> Vec<(&'static str, Message, Expected)> {
     let invite = || Message::new(INVITE);
     let options = || Message::new(OPTIONS);
     vec![
-        ("4475 3.1.1.1 short and torturous", invite().with("To", "sip:demo@127.0.0.1 ;   weird=\"a;b\"")
-            .with("CSeq", "0009\r\n  INVITE").and("NewFangled", "a\r\n b: \"c"), Rings),
-        ("4475 3.1.1.2 wide range of characters", options().and("X-!%*_+`'~", "\u{fe}~"), Status(200)),
-        ("4475 3.1.1.2 unusual method", Message::new("!i*s`o%n_t~a+N'O-k. sip:demo@127.0.0.1 SIP/2.0"), Status(501)),
-        ("4475 3.1.1.3 escaped characters", Message::new("INVITE sip:sips%3Auser%40example.com@127.0.0.1 SIP/2.0"), Rings),
-        ("4475 3.1.1.4 escaped nulls", Message::new("REGISTER sip:demo%00@127.0.0.1 SIP/2.0"), Status(405)),
-        ("4475 3.1.1.5 a percent sign that escapes nothing", Message::new("RE%47IST%45R sip:demo@127.0.0.1 SIP/2.0"), Status(501)),
-        ("4475 3.1.1.6 no space before a bracket", options().with("From", "caller<sip:caller@example.net>;tag=$"), Status(200)),
-        ("4475 3.1.1.7 long values", invite().with("To", &format!("\"{}\" <sip:demo@127.0.0.1>", "long ".repeat(300))), Rings),
-        ("4475 3.1.1.8 more than the body", Message { body: "v=0 and more", ..options().with("Content-Length", "3") }, Status(200)),
-        ("4475 3.1.1.9 a semicolon in the user part", Message::new("OPTIONS sip:user;par=u%40example.net@127.0.0.1 SIP/2.0"), Status(200)),
-        ("4475 3.1.1.10 many transports in Via", options().and("Via", "SIP/2.0/XXXX t6;branch=z9hG4bK1, SIP / 2.0 / TLS t5;branch=z9hG4bK2"), Status(200)),
-        ("4475 3.1.1.11 several bodies", Message { body: "--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b--\r\n",
-            ..invite().and("Content-Type", "multipart/mixed; boundary=b") }, Rings),
-        ("4475 3.1.2.1 a separator too many in Via", invite().with("Via", "SIP/2.0/UDP 127.0.0.1:1;;,;,,"), Status(400)),
-        ("4475 3.1.2.2 longer than its datagram", invite().with("Content-Length", "9999"), Status(400)),
+        (
+            "4475 3.1.1.1 short and torturous",
+            invite()
+                .with("To", "sip:demo@127.0.0.1 ;   weird=\"a;b\"")
+                .with("CSeq", "0009\r\n  INVITE")
+                .and("NewFangled", "a\r\n b: \"c"),
+            Rings,
+        ),
+        (
+            "4475 3.1.1.2 wide range of characters",
+            options().and("X-!%*_+`'~", "\u{fe}~"),
+            Status(200),
+        ),
+        (
+            "4475 3.1.1.2 unusual method",
+            Message::new("!i*s`o%n_t~a+N'O-k. sip:demo@127.0.0.1 SIP/2.0"),
+            Status(501),
+        ),
+        (
+            "4475 3.1.1.3 escaped characters",
+            Message::new("INVITE sip:sips%3Auser%40example.com@127.0.0.1 SIP/2.0"),
+            Rings,
+        ),
+        (
+            "4475 3.1.1.4 escaped nulls",
+            Message::new("REGISTER sip:demo%00@127.0.0.1 SIP/2.0"),
+            Status(405),
+        ),
+        (
+            "4475 3.1.1.5 a percent sign that escapes nothing",
+            Message::new("RE%47IST%45R sip:demo@127.0.0.1 SIP/2.0"),
+            Status(501),
+        ),
+        (
+            "4475 3.1.1.6 no space before a bracket",
+            options().with("From", "caller<sip:caller@example.net>;tag=$"),
+            Status(200),
+        ),
+        (
+            "4475 3.1.1.7 long values",
+            invite().with("To", &format!("\"{}\" <sip:demo@127.0.0.1>", "long ".repeat(300))),
+            Rings,
+        ),
+        (
+            "4475 3.1.1.8 more than the body",
+            Message { body: "v=0 and more", ..options().with("Content-Length", "3") },
+            Status(200),
+        ),
+        (
+            "4475 3.1.1.9 a semicolon in the user part",
+            Message::new("OPTIONS sip:user;par=u%40example.net@127.0.0.1 SIP/2.0"),
+            Status(200),
+        ),
+        (
+            "4475 3.1.1.10 many transports in Via",
+            options()
+                .and("Via", "SIP/2.0/XXXX t6;branch=z9hG4bK1, SIP / 2.0 / TLS t5;branch=z9hG4bK2"),
+            Status(200),
+        ),
+        (
+            "4475 3.1.1.11 several bodies",
+            Message {
+                body: "--b\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b--\r\n",
+                ..invite().and("Content-Type", "multipart/mixed; boundary=b")
+            },
+            Rings,
+        ),
+        (
+            "4475 3.1.2.1 a separator too many in Via",
+            invite().with("Via", "SIP/2.0/UDP 127.0.0.1:1;;,;,,"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.2 longer than its datagram",
+            invite().with("Content-Length", "9999"),
+            Status(400),
+        ),
         ("4475 3.1.2.3 a negative length", invite().with("Content-Length", "-999"), Status(400)),
-        ("4475 3.1.2.4 numbers out of range", invite().with("CSeq", "36893488147419103232 INVITE"), Status(400)),
-        ("4475 3.1.2.6 an unclosed quote", invite().with("To", "\"Mr. J. User <sip:demo@127.0.0.1>"), Status(400)),
-        ("4475 3.1.2.7 brackets around the request's address", Message::new("INVITE <sip:demo@127.0.0.1> SIP/2.0"), Status(400)),
-        ("4475 3.1.2.8 spaces in the request's address", Message::new("INVITE sip:demo@127.0.0.1; lr SIP/2.0"), Status(400)),
-        ("4475 3.1.2.9 spaces between the words", Message::new("INVITE  sip:demo@127.0.0.1  SIP/2.0"), Status(400)),
-        ("4475 3.1.2.11 escaped headers in an address", Message::new("INVITE sip:demo@127.0.0.1?Route=%3Csip:example.com%3E SIP/2.0"), Rings),
-        ("4475 3.1.2.14 two addresses in To", options().with("To", "<sip:demo@127.0.0.1> <sip:x@y>"), Status(400)),
-        ("4475 3.1.2.16 an unknown version", Message::new("OPTIONS sip:demo@127.0.0.1 SIP/7.0"), Status(505)),
+        (
+            "4475 3.1.2.4 numbers out of range",
+            invite().with("CSeq", "36893488147419103232 INVITE"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.6 an unclosed quote",
+            invite().with("To", "\"Mr. J. User <sip:demo@127.0.0.1>"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.7 brackets around the request's address",
+            Message::new("INVITE <sip:demo@127.0.0.1> SIP/2.0"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.8 spaces in the request's address",
+            Message::new("INVITE sip:demo@127.0.0.1; lr SIP/2.0"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.9 spaces between the words",
+            Message::new("INVITE  sip:demo@127.0.0.1  SIP/2.0"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.11 escaped headers in an address",
+            Message::new("INVITE sip:demo@127.0.0.1?Route=%3Csip:example.com%3E SIP/2.0"),
+            Rings,
+        ),
+        (
+            "4475 3.1.2.14 two addresses in To",
+            options().with("To", "<sip:demo@127.0.0.1> <sip:x@y>"),
+            Status(400),
+        ),
+        (
+            "4475 3.1.2.16 an unknown version",
+            Message::new("OPTIONS sip:demo@127.0.0.1 SIP/7.0"),
+            Status(505),
+        ),
         ("4475 3.1.2.17 another method in CSeq", options().with("CSeq", "8 INVITE"), Status(400)),
-        ("4475 3.1.2.18 another unknown method in CSeq", Message::new("NEWMETHOD sip:demo@127.0.0.1 SIP/2.0").with("CSeq", "8 INVITE"), Status(400)),
-        ("4475 3.2.1 a missing branch", options().with("Via", "SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bK"), Status(200)),
-        ("4475 3.3.1 missing header fields", invite().without("Call-ID").without("From").without("To"), Status(400)),
-        ("4475 3.3.2 an unknown scheme", Message::new("OPTIONS nobodyKnowsThisScheme:opaquecontent SIP/2.0"), Status(416)),
-        ("4475 3.3.3 a known scheme of another kind", Message::new("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0"), Status(416)),
-        ("4475 3.3.4 an unknown scheme in To", options().with("To", "isbn:2983792873"), Status(200)),
-        ("4475 3.3.5 an extension nobody knows", options().and("Require", "nothingSupportsThis").and("Proxy-Require", "noProxiesSupportThis"), Status(420)),
-        ("4475 3.3.6 an unknown content type", Message { body: "<audio/>", ..invite().and("Content-Type", "application/unknownformat") }, Status(415)),
-        ("4475 3.3.7 an unknown authorization scheme", options().and("Authorization", "NoOneKnowsThisScheme opaque-data=here"), Status(200)),
-        ("4475 3.3.8 several values where one belongs", invite().and("CSeq", "19 INVITE").and("Call-ID", "other").and("To", "<sip:x@y>"), Status(400)),
-        ("4475 3.3.9 several lengths", options().and("Content-Length", "13").and("Content-Length", "5"), Status(400)),
-        ("4475 3.3.10 a 200 for a broadcast address", Message::new("SIP/2.0 200 OK").with("CSeq", "9 INVITE").with("Via", "SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK$"), Silence),
+        (
+            "4475 3.1.2.18 another unknown method in CSeq",
+            Message::new("NEWMETHOD sip:demo@127.0.0.1 SIP/2.0").with("CSeq", "8 INVITE"),
+            Status(400),
+        ),
+        (
+            "4475 3.2.1 a missing branch",
+            options().with("Via", "SIP/2.0/UDP 127.0.0.1:1;branch=z9hG4bK"),
+            Status(200),
+        ),
+        (
+            "4475 3.3.1 missing header fields",
+            invite().without("Call-ID").without("From").without("To"),
+            Status(400),
+        ),
+        (
+            "4475 3.3.2 an unknown scheme",
+            Message::new("OPTIONS nobodyKnowsThisScheme:opaquecontent SIP/2.0"),
+            Status(416),
+        ),
+        (
+            "4475 3.3.3 a known scheme of another kind",
+            Message::new("OPTIONS soap.beep://192.0.2.103:3002 SIP/2.0"),
+            Status(416),
+        ),
+        (
+            "4475 3.3.4 an unknown scheme in To",
+            options().with("To", "isbn:2983792873"),
+            Status(200),
+        ),
+        (
+            "4475 3.3.5 an extension nobody knows",
+            options()
+                .and("Require", "nothingSupportsThis")
+                .and("Proxy-Require", "noProxiesSupportThis"),
+            Status(420),
+        ),
+        (
+            "4475 3.3.6 an unknown content type",
+            Message {
+                body: "<audio/>",
+                ..invite().and("Content-Type", "application/unknownformat")
+            },
+            Status(415),
+        ),
+        (
+            "4475 3.3.7 an unknown authorization scheme",
+            options().and("Authorization", "NoOneKnowsThisScheme opaque-data=here"),
+            Status(200),
+        ),
+        (
+            "4475 3.3.8 several values where one belongs",
+            invite().and("CSeq", "19 INVITE").and("Call-ID", "other").and("To", "<sip:x@y>"),
+            Status(400),
+        ),
+        (
+            "4475 3.3.9 several lengths",
+            options().and("Content-Length", "13").and("Content-Length", "5"),
+            Status(400),
+        ),
+        (
+            "4475 3.3.10 a 200 for a broadcast address",
+            Message::new("SIP/2.0 200 OK")
+                .with("CSeq", "9 INVITE")
+                .with("Via", "SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK$"),
+            Silence,
+        ),
         ("4475 3.3.11 no hops left", options().with("Max-Forwards", "0"), Status(200)),
-        ("4475 3.3.14 a REGISTER with an odd contact", Message::new("REGISTER sip:127.0.0.1 SIP/2.0").with("Contact", "<sip:user@example.com?Route=%3Csip:x%3E>"), Status(405)),
-        ("4475 3.3.15 an unacceptable Accept", Message { body: "", ..invite().and("Accept", "text/nobodyKnowsThis") }, Rings),
-        ("4475 3.4.1 from another age", Message::new("INVITE sip:demo@127.0.0.1 SIP/2.0").with("Via", "SIP/2.0/UDP 127.0.0.1:1").with("From", "<sip:caller@example.net>"), Status(400)),
-        ("5118 4.1 an IPv6 address", Message::new("OPTIONS sip:[2001:db8::10] SIP/2.0"), Status(200)),
-        ("5118 4.3 a port that might be part of the address", Message::new("OPTIONS sip:[2001:db8::10:5070] SIP/2.0"), Status(200)),
-        ("5118 4.5 an IPv6 Via with received", options().with("Via", "SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bK$"), Status(200)),
+        (
+            "4475 3.3.14 a REGISTER with an odd contact",
+            Message::new("REGISTER sip:127.0.0.1 SIP/2.0")
+                .with("Contact", "<sip:user@example.com?Route=%3Csip:x%3E>"),
+            Status(405),
+        ),
+        (
+            "4475 3.3.15 an unacceptable Accept",
+            Message { body: "", ..invite().and("Accept", "text/nobodyKnowsThis") },
+            Rings,
+        ),
+        (
+            "4475 3.4.1 from another age",
+            Message::new("INVITE sip:demo@127.0.0.1 SIP/2.0")
+                .with("Via", "SIP/2.0/UDP 127.0.0.1:1")
+                .with("From", "<sip:caller@example.net>"),
+            Status(400),
+        ),
+        (
+            "5118 4.1 an IPv6 address",
+            Message::new("OPTIONS sip:[2001:db8::10] SIP/2.0"),
+            Status(200),
+        ),
+        (
+            "5118 4.3 a port that might be part of the address",
+            Message::new("OPTIONS sip:[2001:db8::10:5070] SIP/2.0"),
+            Status(200),
+        ),
+        (
+            "5118 4.5 an IPv6 Via with received",
+            options().with(
+                "Via",
+                "SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bK$",
+            ),
+            Status(200),
+        ),
     ]
 }
 

@@ -15,7 +15,6 @@ use trunkline_session::{
 };
 use trunkline_telephony::{CallEvent, DialOptions, Dialer, SipCall, SipConfig, SipLeg, SipServer};
 
-
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// RTP ports that no other test of this process uses.
@@ -67,7 +66,8 @@ impl World {
             incoming.answer().await.unwrap()
         };
         let dialed = dialer.dial(&uri, DialOptions::default());
-        let (call, leg) = timeout(PATIENCE, async { tokio::join!(dialed, answered) }).await.unwrap();
+        let (call, leg) =
+            timeout(PATIENCE, async { tokio::join!(dialed, answered) }).await.unwrap();
         Self { server, call: call.unwrap(), leg }
     }
 }
