@@ -65,9 +65,6 @@ pub enum GatewayError {
     /// The database failed.
     #[error("the call database failed: {0}")]
     Database(String),
-    /// A value in the database is not what this version writes.
-    #[error("the call database holds an unreadable {0}")]
-    Unreadable(&'static str),
     /// The journal's writer is gone.
     #[error("the journal has stopped")]
     JournalStopped,
@@ -83,8 +80,40 @@ impl GatewayError {
             | Self::InUse { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
-            | Self::Unreadable(_)
             | Self::JournalStopped => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_error() -> Vec<GatewayError> {
+        let bind = SocketAddr::from(([0, 0, 0, 0], 8080));
+        let path = PathBuf::from("/srv/calls");
+        let source = || io::Error::from(io::ErrorKind::PermissionDenied);
+        vec![
+            GatewayError::Exposed { bind },
+            GatewayError::Bind { bind, source: source() },
+            GatewayError::Files { action: "open", path: path.clone(), source: source() },
+            GatewayError::InUse { path: path.clone() },
+            GatewayError::Newer { path: path.clone(), schema: 7 },
+            GatewayError::Corrupt { path, reason: "file is not a database".into() },
+            GatewayError::Database("database or disk is full".into()),
+            GatewayError::JournalStopped,
+        ]
+    }
+
+    #[test]
+    fn every_error_says_what_and_what_to_do() {
+        let said: Vec<_> = every_error().iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!("errors", said.join("\n"));
+    }
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        let retryable: Vec<_> = every_error().iter().map(GatewayError::is_retryable).collect();
+        assert_eq!(retryable, [false, true, true, false, false, false, true, false]);
     }
 }

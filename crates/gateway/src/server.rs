@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{GatewayConfig, GatewayError};
 
 /// Connections at once. Past that new ones wait in the system's backlog.
-const CONNECTIONS: usize = 512;
+const CONNECTIONS: usize = 256;
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// The longest head of a request.
@@ -113,4 +113,92 @@ fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {
 async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "cannot take a connection");
     sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn local() -> GatewayConfig {
+        GatewayConfig { bind: SocketAddr::from(([127, 0, 0, 1], 0)), ..GatewayConfig::default() }
+    }
+
+    async fn ask(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        stream
+    }
+
+    async fn answer(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_though_the_server_stops() {
+        let (asked, go) = (CancellationToken::new(), CancellationToken::new());
+        let (told, wait) = (asked.clone(), go.clone());
+        let slow = Router::new().route(
+            "/",
+            get(async move || {
+                told.cancel();
+                wait.cancelled().await;
+                "done"
+            }),
+        );
+        let server = Server::bind(&local()).await.unwrap();
+        let (address, stop) = (server.address(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        running.spawn(server.run(slow, stop.clone()));
+        let stream = ask(address).await;
+        asked.cancelled().await;
+        stop.cancel();
+        go.cancel();
+        assert!(answer(stream).await.ends_with("done"));
+        running.join_next().await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_closed_when_the_server_stops() {
+        let server = Server::bind(&local()).await.unwrap();
+        let (address, stop) = (server.address(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        running.spawn(server.run(Router::new(), stop.clone()));
+        let mut stream = ask(address).await;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 404");
+        stop.cancel();
+        running.join_next().await.unwrap().unwrap();
+        answer(stream).await;
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_their_turn() {
+        let server = Server::bind(&local()).await.unwrap();
+        let (address, stop) = (server.address(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        running.spawn(server.run(Router::new(), stop.clone()));
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut waiting = ask(address).await;
+        let mut status = [0; 12];
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let early = waiting.try_read(&mut status).unwrap_err();
+        assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+        drop(silent);
+        waiting.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 404");
+        stop.cancel();
+        drop(waiting);
+        running.join_next().await.unwrap().unwrap();
+    }
 }

@@ -250,3 +250,109 @@ impl From<Evidence> for EvidenceNumbers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use trunkline_session::{CallId, HangupReason};
+
+    use super::*;
+
+    fn happening(what: What) -> Happening {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let entry = Entry::new(3, Record { call: CallId::new(), at, what });
+        assert_eq!((entry.position, entry.at_us), (3, 1_000_000));
+        let json = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry, "{json}");
+        entry.what
+    }
+
+    #[test]
+    fn a_turn_keeps_its_numbers_in_whole_microseconds() {
+        let reasons = [
+            (TurnEndReason::Finished, "finished"),
+            (TurnEndReason::SilenceTimeout, "silence_timeout"),
+            (TurnEndReason::RecognizerTimeout, "recognizer_timeout"),
+            (TurnEndReason::TooLong, "too_long"),
+        ];
+        for (reason, name) in reasons {
+            let kept = happening(What::TurnEnded {
+                turn: 2,
+                text: "nine, please".into(),
+                reason,
+                silence: Duration::from_nanos(240_000_999),
+                end_probability: Some(0.1),
+                speech_end_media_ms: 4200,
+            });
+            let expected = TurnEnded {
+                turn: 2,
+                text: "nine, please".into(),
+                reason: name.into(),
+                silence_us: 240_000,
+                end_probability: Some(0.1),
+                speech_end_media_ms: 4200,
+            };
+            assert_eq!(kept, Happening::TurnEnded(expected));
+        }
+    }
+
+    #[test]
+    fn stages_come_back_as_they_were() {
+        let stages = StageTimes {
+            endpoint: Duration::from_micros(1),
+            stt: Duration::from_micros(20),
+            llm_first_token: Duration::from_micros(300),
+            tts_first_audio: Duration::from_millis(4),
+            playout: Duration::from_millis(50),
+        };
+        let Happening::ReplySounded { turn: 1, stages: kept } =
+            happening(What::ReplySounded { turn: 1, stages })
+        else {
+            panic!("another happening")
+        };
+        assert_eq!(StageTimes::from(kept), stages);
+    }
+
+    #[test]
+    fn an_end_keeps_the_name_of_its_reason() {
+        let reason = HangupReason::CallerSilent;
+        let kept = happening(What::Ended { reason, duration: Duration::from_millis(5) });
+        let expected = Happening::Ended { reason: "caller_silent".into(), duration_us: 5000 };
+        assert_eq!(kept, expected);
+    }
+
+    #[test]
+    fn a_probability_that_is_no_number_is_left_out() {
+        let kept = happening(What::TurnEnded {
+            turn: 1,
+            text: String::new(),
+            reason: TurnEndReason::Finished,
+            silence: Duration::MAX,
+            end_probability: Some(f32::NAN),
+            speech_end_media_ms: 0,
+        });
+        let Happening::TurnEnded(turn) = kept else { panic!("another happening") };
+        assert_eq!((turn.end_probability, turn.silence_us), (None, i64::MAX));
+    }
+
+    #[test]
+    fn everything_else_is_kept_word_for_word() {
+        let wire_id = "a@b".to_owned();
+        let (from, to, agent) = ("sip:a".to_owned(), "sip:b".to_owned(), "desk".to_owned());
+        let answered = What::Answered { wire_id, from, to, leg: "sip", agent };
+        let (text, reason) = ("Zürich \u{1f3a7}\n".to_owned(), "cough".to_owned());
+        let evidence = Evidence { voiced: Duration::from_millis(80), ..Evidence::default() };
+        for what in [
+            answered,
+            What::ReplyHeard { turn: None, text: text.clone(), whole: true, interrupted: false },
+            What::ReplyHeard { turn: Some(1), text: text.clone(), whole: false, interrupted: true },
+            What::SpeechIgnored { reason: reason.clone(), text, evidence },
+            What::Decided { kind: "floor_recovered", detail: "stuck for 3 s".into() },
+            What::Pressed,
+            What::ModelFailed { reason },
+        ] {
+            happening(what);
+        }
+    }
+}

@@ -52,3 +52,22 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_stays_raised_until_it_works_again() {
+        let (raised, errors) = (Gauge::default(), Counter::default());
+        let alarm = Alarm::new("the disk", &raised, &errors);
+        alarm.clear();
+        assert_eq!((raised.get(), errors.get()), (0, 0));
+        for failures in 1..=3 {
+            alarm.raise(&"no space left");
+            assert_eq!((raised.get(), errors.get()), (1, failures));
+        }
+        alarm.clear();
+        assert_eq!((raised.get(), errors.get()), (0, 3));
+    }
+}

@@ -5,5 +5,6 @@ mod crash;
 mod failures;
 mod http;
 mod record;
+mod rotation;
 mod sample;
 mod world;

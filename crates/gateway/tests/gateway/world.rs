@@ -47,9 +47,24 @@ impl World {
     }
 
     pub(crate) async fn try_start(path: &Path) -> Result<Self, GatewayError> {
+        Self::start_with(path, true).await
+    }
+
+    /// What a start says while the store cannot be written.
+    pub(crate) async fn try_start_failing(path: &Path) -> GatewayError {
+        loop {
+            let error = Self::start_with(path, false).await.err().unwrap();
+            if !matches!(error, GatewayError::InUse { .. }) {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn start_with(path: &Path, works: bool) -> Result<Self, GatewayError> {
         let dir = Arc::new(DataDir::open(path)?);
         let real = SqliteStore::open(&dir).await?;
-        let switch = Arc::new(AtomicBool::new(true));
+        let switch = Arc::new(AtomicBool::new(works));
         let store: Arc<dyn Store> = Arc::new(Switched { real, works: Arc::clone(&switch) });
         let metrics = Metrics::new(Duration::from_secs(2));
         let delay = Duration::from_millis(2);
