@@ -5,6 +5,8 @@ use std::ops::Range;
 use super::{Quantisation, WeightsError, ctranslate2::Variables, ggml::Role};
 
 const ALL: Range<usize> = 0..usize::MAX;
+/// Twice what the largest Whisper has.
+const MOST_LAYERS: usize = 64;
 const END_OF_TEXT: &[u8] = b"<|endoftext|>";
 
 /// The sizes of a model.
@@ -114,7 +116,7 @@ impl Half {
             return Err(variables.malformed("the positions are no matrix"));
         };
         let norm = |layer| format!("{side}/layer_{layer}/ffn/layer_norm/gamma");
-        let layers = (0..).take_while(|&layer| variables.dims(&norm(layer)).is_some()).count();
+        let layers = (0..MOST_LAYERS).take_while(|&layer| variables.dims(&norm(layer)).is_some()).count();
         let heads = variables.integer(&format!("{side}/num_heads"))?;
         let heads = usize::try_from(heads).map_err(|_| variables.malformed("negative heads"))?;
         Ok(Self { positions, heads, layers })
@@ -149,7 +151,7 @@ impl Plan {
         let rows = part.map_or(ALL, |p| p * self.width..(p + 1) * self.width);
         self.push(format!("{to}.weight"), format!("{from}/weight"), rows.clone(), Role::Matrix);
         // Whisper's keys have no bias; fused ones carry zeros in its place.
-        if !to.ends_with(".key") {
+        if to.rsplit('.').next() != Some("key") {
             self.push(format!("{to}.bias"), format!("{from}/bias"), rows, Role::Plain);
         }
     }

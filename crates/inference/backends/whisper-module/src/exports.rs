@@ -15,14 +15,8 @@ use crate::{
     transcription::{Model, State},
 };
 
-static FUNCTIONS: Functions = Functions {
-    version: abi::VERSION,
-    load,
-    free_model,
-    new_state,
-    free_state,
-    transcribe,
-};
+static FUNCTIONS: Functions =
+    Functions { version: abi::VERSION, load, free_model, new_state, free_state, transcribe };
 
 /// The table of everything this module does; its version is its first field.
 // SAFETY: the name is this module's own; nothing else in a process exports it.

@@ -2,5 +2,6 @@
 
 #[path = "../../whisper/src/abi.rs"]
 mod abi;
+mod ending;
 mod exports;
 mod transcription;

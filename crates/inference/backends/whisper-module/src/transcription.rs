@@ -1,4 +1,4 @@
-//! One transcription with whisper-rs: greedy, one segment, no timestamps, no second try.
+//! One transcription with whisper-rs: greedy, one segment, no second try.
 
 #![expect(unsafe_code, reason = "requests come as C pointers")]
 
@@ -9,13 +9,15 @@ use whisper_rs::{
     get_lang_id, get_lang_str, install_logging_hooks,
 };
 
-use crate::abi::{Answer, LoadOptions, Request};
+use crate::{
+    abi::{Answer, LoadOptions, Request},
+    ending::{Ending, end_in_time},
+};
 
 /// Prompt tokens that are kept, the last ones: enough to carry names and style over, cheap to read.
 const PROMPT_TOKENS: usize = 96;
 /// whisper.cpp makes nothing of less than a tenth of a second.
 const LEAST_SAMPLES: usize = 1_760;
-
 /// A loaded model.
 pub(crate) struct Model {
     context: Arc<WhisperContext>,
@@ -24,9 +26,9 @@ pub(crate) struct Model {
 /// Working memory, and the text of the last answer.
 pub(crate) struct State {
     context: Arc<WhisperContext>,
-    state: WhisperState,
+    memory: WhisperState,
     params: Option<(&'static str, FullParams<'static, 'static>)>,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Model {
@@ -41,8 +43,8 @@ impl Model {
 
     /// Makes working memory.
     pub(crate) fn new_state(&self) -> Result<State, String> {
-        let state = self.context.create_state().map_err(|e| e.to_string())?;
-        Ok(State { context: Arc::clone(&self.context), state, params: None, text: String::new() })
+        let memory = self.context.create_state().map_err(|e| e.to_string())?;
+        Ok(State { context: Arc::clone(&self.context), memory, params: None, text: Vec::new() })
     }
 }
 
@@ -51,7 +53,10 @@ impl State {
     ///
     /// # Safety
     /// Every pointer in `request` is null or valid as [`Request`] says.
-    pub(crate) unsafe fn transcribe(&mut self, request: &Request) -> Result<Option<Answer>, String> {
+    pub(crate) unsafe fn transcribe(
+        &mut self,
+        request: &Request,
+    ) -> Result<Option<Answer>, String> {
         if request.samples.is_null() || request.samples_len < LEAST_SAMPLES {
             return Err(format!("fewer than {LEAST_SAMPLES} samples"));
         }
@@ -72,20 +77,25 @@ impl State {
             params.set_abort_callback(request.abort);
             params.set_abort_callback_user_data(request.abort_argument);
         }
-        let outcome = self.state.full(params, samples);
+        let mut ending = Ending::new(&self.context, samples.len());
+        // SAFETY: whisper.cpp calls it during `full` only, with this argument, which outlives that.
+        unsafe {
+            params.set_filter_logits_callback(Some(end_in_time));
+            params.set_filter_logits_callback_user_data((&raw mut ending).cast());
+        }
+        let outcome = self.memory.full(params, samples);
         let gave_up = || {
             // SAFETY: the callback and its argument are valid until the caller gets its answer.
             request.abort.is_some_and(|abort| unsafe { abort(request.abort_argument) })
         };
         match outcome {
-            Ok(()) => self.answer().map(Some),
+            Ok(()) => self.answer(&ending).map(Some),
             Err(_) if gave_up() => Ok(None),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    fn answer(&mut self) -> Result<Answer, String> {
-        self.text.clear();
+    fn answer(&mut self, ending: &Ending) -> Result<Answer, String> {
         let mut answer = Answer {
             text: std::ptr::null(),
             text_len: 0,
@@ -94,17 +104,24 @@ impl State {
             no_speech: 1.0,
             language: [0; 4],
         };
-        let end = self.context.token_eot();
-        for segment in self.state.as_iter() {
-            self.text.push_str(&segment.to_str_lossy().map_err(|e| e.to_string())?);
+        let (mut spellings, mut tokens) = (Vec::new(), Vec::new());
+        for segment in self.memory.as_iter() {
             answer.no_speech = answer.no_speech.min(segment.no_speech_probability());
-            let tokens = (0..segment.n_tokens()).filter_map(|i| segment.get_token(i));
-            for token in tokens.filter(|t| t.token_id() < end) {
-                answer.logprob_sum += token.token_data().plog;
-                answer.tokens += 1;
+            for token in (0..segment.n_tokens()).filter_map(|i| segment.get_token(i)) {
+                if ending.is_text(token.token_id()) {
+                    let bytes = token.to_bytes().map_err(|e| e.to_string())?;
+                    spellings.push(String::from_utf8_lossy(bytes).trim().to_lowercase());
+                    tokens.push((bytes.to_vec(), token.token_data().plog));
+                }
             }
         }
-        let language = get_lang_str(self.state.full_lang_id_from_state()).unwrap_or_default();
+        self.text.clear();
+        for (bytes, logprob) in &tokens[..ending.keep(&spellings)] {
+            self.text.extend(bytes);
+            answer.logprob_sum += logprob;
+            answer.tokens += 1;
+        }
+        let language = get_lang_str(self.memory.full_lang_id_from_state()).unwrap_or_default();
         for (place, byte) in answer.language.iter_mut().zip(language.bytes()) {
             *place = byte;
         }
@@ -136,7 +153,7 @@ impl State {
         let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         params.set_language(Some(language));
         params.set_no_context(true);
-        params.set_no_timestamps(true);
+        params.set_no_timestamps(false);
         params.set_single_segment(true);
         params.set_temperature_inc(0.0);
         // Above every probability: whether it was speech is for the caller to decide.
@@ -157,7 +174,8 @@ unsafe fn language(request: &Request) -> Result<&'static str, String> {
         return Ok("auto");
     }
     // SAFETY: not null, and as this function asks.
-    let language = unsafe { CStr::from_ptr(request.language) }.to_str().map_err(|e| e.to_string())?;
+    let language =
+        unsafe { CStr::from_ptr(request.language) }.to_str().map_err(|e| e.to_string())?;
     get_lang_id(language)
         .and_then(get_lang_str)
         .ok_or_else(|| format!("Whisper does not know the language {language:?}"))

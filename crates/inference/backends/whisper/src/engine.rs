@@ -223,12 +223,7 @@ fn answer(ears: &mut [Option<Ear>], slots: &mut Slots<Transcript>) {
 
 /// Whether a running job is to be given up: its reader is gone, or it works ahead while an answer
 /// is owed that it does not give.
-fn is_overtaken(
-    slot: SlotId,
-    job: &Job,
-    ears: &[Option<Ear>],
-    slots: &Slots<Transcript>,
-) -> bool {
+fn is_overtaken(slot: SlotId, job: &Job, ears: &[Option<Ear>], slots: &Slots<Transcript>) -> bool {
     if slots.active().all(|active| active != slot) {
         return true;
     }

@@ -164,7 +164,8 @@ impl State {
             // state's next call.
             Status::DONE => Ok(Some(unsafe { understood(&answer.assume_init()) })),
             Status::ABORTED => Ok(None),
-            _ => Err(failed(error.text())),
+            Status::FAILED => Err(failed(error.text())),
+            Status(other) => Err(failed(format!("the module answered {other}"))),
         }
     }
 }
@@ -183,7 +184,8 @@ impl Module {
             None => find(&places())?,
         };
         // SAFETY: the module is ours; loading it runs no code but ggml's own initialisers.
-        let library = unsafe { Library::new(&path) }.map_err(|e| unusable(&path, &e.to_string()))?;
+        let library =
+            unsafe { Library::new(&path) }.map_err(|e| unusable(&path, &e.to_string()))?;
         let library: &'static Library = Box::leak(Box::new(library));
         // SAFETY: the symbol, where it exists, has this type in every version of the module.
         let table = unsafe { library.get::<unsafe extern "C" fn() -> *const c_void>(SYMBOL) }
@@ -206,12 +208,8 @@ impl Module {
 fn places() -> Vec<PathBuf> {
     let exe = env::current_exe().unwrap_or_default();
     let beside = exe.parent().unwrap_or(Path::new(".")).to_owned();
-    let folders = [
-        beside.clone(),
-        beside.join("../lib/trunkline"),
-        beside.join("deps"),
-        beside.join(".."),
-    ];
+    let folders =
+        [beside.clone(), beside.join("../lib/trunkline"), beside.join("deps"), beside.join("..")];
     folders.into_iter().map(|folder| folder.join(FILE_NAME)).collect()
 }
 

@@ -190,8 +190,7 @@ impl Turn {
         }
         let evidence = Evidence::of(&understood);
         let waited = if job.why == Why::Owed { worked } else { Duration::ZERO };
-        let latest =
-            Latest { covers: job.covers, text: understood.text, evidence, worked: waited };
+        let latest = Latest { covers: job.covers, text: understood.text, evidence, worked: waited };
         self.latest = Some(latest);
         let partial = (self.partials && job.why != Why::Owed).then(|| {
             let end = self.frozen.samples + job.covers;

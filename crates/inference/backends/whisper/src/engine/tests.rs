@@ -1,0 +1,269 @@
+//! Lanes whose recognizer is played by the tests: who is served first, who is interrupted, what comes
+//! out.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::Waker,
+};
+
+use futures::{Stream, StreamExt, executor::block_on};
+use trunkline_audio::{Frame, MediaTime};
+use trunkline_inference::{Lane, TranscriptStream};
+
+use super::*;
+
+/// What happens while the fake transcribes its next window.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// Hears the length of each window in tenths of a second.
+#[derive(Clone, Default)]
+struct Ruler {
+    meanwhile: Arc<Mutex<VecDeque<Meanwhile>>>,
+    /// Length heard, and whether it was given up.
+    seen: Arc<Mutex<Vec<(usize, bool)>>>,
+}
+
+impl Recognize for Ruler {
+    fn recognize(
+        &mut self,
+        window: &Window<'_>,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Understood>, ModelError> {
+        let meanwhile = self.meanwhile.lock().unwrap().pop_front();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
+        let gave_up = interrupted();
+        let tenths = window.samples.len() / (RATE_HZ as usize / 10);
+        self.seen.lock().unwrap().push((tenths, gave_up));
+        if window.prompt.contains("fail") {
+            return Err(ModelError::Engine { engine: "ruler", reason: "told to".into() });
+        }
+        let text = format!("{tenths} tenths");
+        Ok((!gave_up).then(|| Understood { text, tokens: 2, ..Understood::default() }))
+    }
+}
+
+/// A caller's line: what is put in comes out at the engine.
+#[derive(Clone, Default)]
+struct Line(Arc<Mutex<Wire>>);
+
+#[derive(Default)]
+struct Wire {
+    waiting: VecDeque<SttInput>,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+impl Line {
+    fn put(&self, inputs: impl IntoIterator<Item = SttInput>) {
+        let mut wire = self.0.lock().unwrap();
+        wire.waiting.extend(inputs);
+        wire.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn close(&self) {
+        let mut wire = self.0.lock().unwrap();
+        wire.closed = true;
+        wire.waker.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Stream for Line {
+    type Item = SttInput;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SttInput>> {
+        let mut wire = self.0.lock().unwrap();
+        match wire.waiting.pop_front() {
+            Some(input) => Poll::Ready(Some(input)),
+            None if wire.closed => Poll::Ready(None),
+            None => {
+                wire.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn voice(tenths: usize) -> Vec<SttInput> {
+    sound(tenths, 8_000)
+}
+
+fn quiet(tenths: usize) -> Vec<SttInput> {
+    sound(tenths, 0)
+}
+
+fn sound(tenths: usize, level: i16) -> Vec<SttInput> {
+    let frame = Frame::new(vec![level; 320], RATE_HZ, MediaTime::ZERO);
+    vec![SttInput::Frame(frame); tenths * 5]
+}
+
+fn ask(ask: u32) -> [SttInput; 1] {
+    [SttInput::Finalize { ask }]
+}
+
+fn lane(ruler: &Ruler) -> Lane<Hearing<Ruler>> {
+    let (ruler, language) = (ruler.clone(), None);
+    let settings = Settings { slots: 3, threads: 1, gpu: false, language };
+    Lane::start("ruler", || Ok(Hearing::new(ruler, settings))).unwrap()
+}
+
+fn open(lane: &Lane<Hearing<Ruler>>, line: &Line, partials: bool) -> TranscriptStream {
+    let options = SttOptions { partials, ..SttOptions::default() };
+    lane.open(Listen { input: Box::pin(line.clone()), options })
+}
+
+fn next(stream: &mut TranscriptStream) -> Transcript {
+    block_on(stream.next()).unwrap().unwrap()
+}
+
+#[test]
+fn a_question_is_answered_and_the_stream_goes_on() {
+    let lane = lane(&Ruler::default());
+    let line = Line::default();
+    let mut words = open(&lane, &line, false);
+    line.put(voice(5));
+    line.put(ask(1));
+    assert_eq!((next(&mut words).text.as_str(), 1), ("5 tenths", 1));
+    line.put(voice(5));
+    line.put(ask(2));
+    let second = next(&mut words);
+    assert_eq!((second.text.as_str(), second.ask), ("10 tenths", Some(2)));
+    line.close();
+    assert!(block_on(words.next()).is_none());
+}
+
+#[test]
+fn a_whole_file_comes_out_whole_whatever_its_length() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let line = Line::default();
+    line.put(voice(1_000));
+    line.close();
+    let words: Vec<_> = block_on(open(&lane, &line, false).collect());
+    assert_eq!(words.len(), 1);
+    let whole = words[0].as_ref().unwrap();
+    assert_eq!(whole.end, MediaTime::from_ms(100_000));
+    let heard: usize = ruler.seen.lock().unwrap().iter().map(|(tenths, _)| tenths).sum();
+    assert!((990..=1_000).contains(&heard), "{heard}");
+    assert!(ruler.seen.lock().unwrap().iter().all(|(tenths, _)| *tenths <= 250));
+}
+
+#[test]
+fn work_ahead_is_given_up_for_another_callers_question() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let (talking, asking) = (Line::default(), Line::default());
+    let mut other = open(&lane, &asking, false);
+    asking.put(voice(3));
+    let asks = asking.clone();
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(move || asks.put(ask(9))));
+    let mut words = open(&lane, &talking, true);
+    talking.put(voice(25));
+    assert_eq!(next(&mut other).ask, Some(9));
+    talking.put(quiet(2));
+    assert!(next(&mut words).text.ends_with("tenths"));
+    let seen = ruler.seen.lock().unwrap();
+    assert!(seen[0].1, "the first window was not given up: {seen:?}");
+    assert_eq!(seen[1], (3, false));
+}
+
+#[test]
+fn work_ahead_that_heard_everything_answers_a_question_that_comes_meanwhile() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let line = Line::default();
+    let asks = line.clone();
+    let happens = move || {
+        asks.put(quiet(1));
+        asks.put(ask(4));
+    };
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
+    let mut words = open(&lane, &line, true);
+    line.put([voice(5), quiet(1)].concat());
+    let mut first = next(&mut words);
+    if first.ask.is_none() {
+        first = next(&mut words);
+    }
+    assert_eq!((first.ask, first.text.as_str()), (Some(4), "6 tenths"));
+    assert_eq!(*ruler.seen.lock().unwrap(), [(6, false)]);
+}
+
+#[test]
+fn a_question_is_never_given_up_for_another() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let (first, second) = (Line::default(), Line::default());
+    let mut others = open(&lane, &second, false);
+    let asks = second.clone();
+    let happens = move || {
+        asks.put(voice(2));
+        asks.put(ask(2));
+    };
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
+    let mut words = open(&lane, &first, false);
+    first.put(voice(5));
+    first.put(ask(1));
+    assert_eq!(next(&mut words).text, "5 tenths");
+    assert_eq!(next(&mut others).text, "2 tenths");
+    assert!(ruler.seen.lock().unwrap().iter().all(|(_, gave_up)| !gave_up));
+}
+
+#[test]
+fn work_for_a_reader_that_left_is_given_up() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let (leaving, staying) = (Line::default(), Line::default());
+    leaving.put(voice(5));
+    leaving.put(ask(1));
+    let going: Arc<Mutex<Option<TranscriptStream>>> = Arc::default();
+    let gone = Arc::clone(&going);
+    let leave = move || drop(gone.lock().unwrap().take());
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(leave));
+    // Held so that the reader is in place before the lane can look for it.
+    let mut place = going.lock().unwrap();
+    *place = Some(open(&lane, &leaving, false));
+    drop(place);
+    let mut words = open(&lane, &staying, false);
+    staying.put(voice(2));
+    staying.put(ask(2));
+    assert_eq!(next(&mut words).text, "2 tenths");
+    assert_eq!(ruler.seen.lock().unwrap()[0], (5, true));
+}
+
+#[test]
+fn sound_of_another_rate_ends_the_stream_with_a_reason() {
+    let lane = lane(&Ruler::default());
+    let line = Line::default();
+    line.put([SttInput::Frame(Frame::new(vec![0; 160], 8_000, MediaTime::ZERO))]);
+    let said = block_on(open(&lane, &line, false).collect::<Vec<_>>());
+    assert!(matches!(&said[..], [Err(ModelError::BadRequest(reason))] if reason.contains("8000")));
+}
+
+#[test]
+fn a_failing_engine_fails_the_stream_it_worked_for_and_no_other() {
+    let lane = lane(&Ruler::default());
+    let (broken, whole) = (Line::default(), Line::default());
+    let options = SttOptions { prompt: Some("fail".into()), ..SttOptions::default() };
+    let mut failing = lane.open(Listen { input: Box::pin(broken.clone()), options });
+    let mut words = open(&lane, &whole, false);
+    for line in [&broken, &whole] {
+        line.put(voice(5));
+        line.put(ask(1));
+    }
+    assert!(matches!(block_on(failing.next()), Some(Err(ModelError::Engine { .. }))));
+    assert!(block_on(failing.next()).is_none());
+    assert_eq!(next(&mut words).text, "5 tenths");
+}
+
+#[test]
+fn a_stream_without_sound_ends_with_an_empty_text() {
+    let lane = lane(&Ruler::default());
+    let line = Line::default();
+    line.close();
+    let words: Vec<_> = block_on(open(&lane, &line, true).collect());
+    assert_eq!(words.len(), 1);
+    assert_eq!(words[0].as_ref().unwrap().text, "");
+}
