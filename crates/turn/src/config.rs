@@ -61,6 +61,9 @@ pub struct OverlapConfig {
     /// From the sound's beginning; a reply over which the caller still speaks then is held until the
     /// words are known. 420 ms: 500 ms are allowed, and the leg needs up to 60 ms to fall silent.
     pub hold_after: Duration,
+    /// Silence after which a held reply goes on while the words are still awaited. 1200 ms: a caller
+    /// who hears nothing for longer asks whether we are there.
+    pub go_on_after: Duration,
     /// More voiced sound after which the recognizer is asked again while it has heard nothing that
     /// interrupts; doubles each time, because it costs a decoding. 400 ms.
     pub ask_again_after: Duration,
@@ -77,6 +80,7 @@ impl Default for OverlapConfig {
             ask_after: Duration::from_millis(250),
             cough: Duration::from_millis(300),
             hold_after: Duration::from_millis(420),
+            go_on_after: Duration::from_millis(1200),
             ask_again_after: Duration::from_millis(400),
             answer_window: Duration::from_millis(1500),
             greeting_yields: true,
@@ -129,9 +133,9 @@ impl Default for LimitsConfig {
             recognizer: Duration::from_secs(4),
             cut: Duration::from_millis(500),
             reply: Duration::from_secs(12),
-            turn: Duration::from_secs(120),
-            call: Duration::from_secs(3600),
-            hold: Duration::from_secs(600),
+            turn: Duration::from_mins(2),
+            call: Duration::from_hours(1),
+            hold: Duration::from_mins(10),
         }
     }
 }

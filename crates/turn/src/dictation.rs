@@ -14,7 +14,9 @@ pub fn is_dictating(text: &str) -> bool {
 
 /// Whether a single word is a piece of a dictation: a digit, a letter, a joint.
 pub(crate) fn is_unit(word: &str) -> bool {
-    DIGITS.contains(&word) || word.chars().all(|c| c.is_ascii_digit()) || letters(word) > 0
+    DIGITS.contains(&word)
+        || word.chars().all(|c| c.is_ascii_digit())
+        || (letters(word) > 0 && !is_also_word(word))
 }
 
 /// Words in lower case with their inner punctuation: "5-5-5", "john@example.com", "7:30".
@@ -32,6 +34,8 @@ struct Run {
     length: usize,
     digits: usize,
     letters: usize,
+    /// Letters that are words too.
+    words: usize,
     ends_on_joint: bool,
 }
 
@@ -40,8 +44,8 @@ impl Run {
     fn is_dictation(&self) -> bool {
         (self.digits >= 3 && self.length >= 2)
             || self.digits >= 5
-            || self.letters >= 3
-            || (self.letters >= 1 && self.digits >= 2)
+            || (self.letters >= 3 && self.letters > self.words)
+            || (self.letters > self.words && self.digits >= 2)
     }
 }
 
@@ -55,8 +59,10 @@ fn trailing_units(tokens: &[String]) -> Run {
         }
         run.ends_on_joint |= run.length == 0 && HANGING.contains(&token.as_str());
         run.length += 1;
-        run.digits += digits;
+        // "Double five" is two digits, and nobody says it of anything else.
+        run.digits += digits + if matches!(token.as_str(), "double" | "triple") { 2 } else { 0 };
         run.letters += letters;
+        run.words += usize::from(is_also_word(token));
     }
     run
 }
@@ -71,12 +77,16 @@ fn digits(token: &str) -> usize {
 }
 
 /// How many single letters a token stands for ("j", "j-o-h-n", "j.o."), when it is nothing else.
-/// "a" and "i" are words far more often.
 fn letters(token: &str) -> usize {
     let parts: Vec<&str> = token.split(['-', '.']).filter(|p| !p.is_empty()).collect();
     let is_spelled =
         parts.iter().all(|p| p.chars().count() == 1 && p.chars().all(char::is_alphabetic));
-    if !is_spelled || matches!(token, "a" | "i") { 0 } else { parts.len() }
+    if is_spelled { parts.len() } else { 0 }
+}
+
+/// "a" and "i" are words far more often than letters.
+fn is_also_word(token: &str) -> bool {
+    matches!(token, "a" | "i")
 }
 
 /// "My number is", "the e-mail address is", with nothing after it but pieces.
@@ -84,7 +94,7 @@ fn announces(before: &[String]) -> bool {
     let Some((last, rest)) = before.split_last() else { return false };
     let is_link = matches!(
         last.as_str(),
-        "is" | "it's" | "its" | "es" | "est" | "ist" | "spelled" | "that's" | "number"
+        "is" | "it's" | "its" | "es" | "est" | "ist" | "spelled" | "that's"
     );
     is_link
         && rest.iter().rev().take(4).chain([last]).any(|w| {

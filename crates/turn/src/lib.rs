@@ -19,7 +19,7 @@ mod words;
 pub use config::{LimitsConfig, OverlapConfig, Script, SilenceConfig, TurnConfig};
 pub use conversation::Conversation;
 pub use detector::{DetectorConfig, SpeechDetector, SpeechEdge};
-pub use gate::{GateConfig, judge};
+pub use gate::{GateConfig, StrongEvidence, judge};
 pub use overlap::{Sound, classify};
 pub use patience::{PatienceConfig, TextEnd, patience, text_end};
 pub use transcript::{Said, Transcript};

@@ -61,18 +61,34 @@ pub fn patience(
     is_dictating: bool,
     config: &PatienceConfig,
 ) -> Duration {
-    let is_sure = end_probability.is_some_and(|p| p >= config.sure);
-    let is_unsure = end_probability.is_some_and(|p| p < config.unsure);
-    let wait = match text_end(text) {
+    let score = Score::of(end_probability, config);
+    let wait = match (text_end(text), score) {
         _ if is_dictating => config.dictating,
-        TextEnd::Open => config.unfinished,
-        TextEnd::Sentence | TextEnd::Bare if is_unsure => config.unfinished,
-        TextEnd::Sentence if is_sure => config.finished,
-        TextEnd::Sentence => config.typical,
-        TextEnd::Bare if is_sure => config.typical,
-        TextEnd::Bare => config.unfinished,
+        (TextEnd::Sentence, Score::Finished) => config.finished,
+        (TextEnd::Sentence, Score::Unknown) | (TextEnd::Bare, Score::Finished) => config.typical,
+        (TextEnd::Sentence | TextEnd::Bare, Score::Unfinished)
+        | (TextEnd::Bare, Score::Unknown)
+        | (TextEnd::Open, _) => config.unfinished,
     };
     wait.min(config.longest)
+}
+
+/// What the end-of-turn model says.
+#[derive(Clone, Copy)]
+enum Score {
+    Finished,
+    Unknown,
+    Unfinished,
+}
+
+impl Score {
+    fn of(end_probability: Option<f32>, config: &PatienceConfig) -> Self {
+        match end_probability {
+            Some(p) if p >= config.sure => Self::Finished,
+            Some(p) if p < config.unsure => Self::Unfinished,
+            Some(_) | None => Self::Unknown,
+        }
+    }
 }
 
 /// How `text` ends.

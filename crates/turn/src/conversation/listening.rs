@@ -95,13 +95,9 @@ impl Conversation {
 
     /// What sounded was not a turn: forgets it, and whatever was going on goes on.
     pub(super) fn ignore_sound(&mut self, reason: IgnoreReason, heard: Option<Heard>) {
-        let (text, evidence) = match heard {
-            Some(heard) => (heard.text, heard.evidence),
-            None => {
-                let voiced = self.floor.turn.as_ref().map_or(Duration::ZERO, |t| t.voice.voiced);
-                (String::new(), Evidence { voiced, ..Evidence::default() })
-            }
-        };
+        let voiced = self.floor.turn.as_ref().map_or(Duration::ZERO, |turn| turn.voice.voiced);
+        let unheard = || (String::new(), Evidence { voiced, ..Evidence::default() });
+        let (text, evidence) = heard.map_or_else(unheard, |heard| (heard.text, heard.evidence));
         self.tell(Event::Decided(Decision::Ignored { reason, text, evidence }));
         self.forget_turn();
     }

@@ -154,6 +154,12 @@ impl Conversation {
         }
     }
 
+    /// When a held reply goes on although the words of the sound, which is over, are not known.
+    pub(super) fn go_on_at(&self) -> Option<Instant> {
+        self.floor.reply.as_ref()?.held?;
+        Some(self.floor.turn.as_ref()?.voice.silent_since? + self.config.overlap.go_on_after)
+    }
+
     /// Whether the reply over which the caller speaks may be stopped.
     fn may_interrupt(&self) -> bool {
         let greeting_yields = self.config.overlap.greeting_yields;

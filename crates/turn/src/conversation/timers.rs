@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::{Conversation, IgnoreReason};
+use crate::{Conversation, IgnoreReason, caller_turn::CallerTurn};
 
 use super::floor::State;
 
@@ -20,6 +20,8 @@ enum Timer {
     Words,
     /// The words of a sound over our reply, before it is held.
     OverlapWords,
+    /// The words of a sound that is over, while the reply is held.
+    HeldReply,
     /// The end of a turn that does not end.
     TurnLimit,
     /// Progress of our reply.
@@ -71,7 +73,7 @@ impl Conversation {
         let state = floor.state();
         let turn = floor.turn.as_ref();
         let reply = floor.reply.as_ref().filter(|reply| reply.is_released);
-        let is_speaking = turn.is_some_and(|turn| turn.is_speaking());
+        let is_speaking = turn.is_some_and(CallerTurn::is_speaking);
         let is_held = reply.is_some_and(|reply| reply.held.is_some());
         let asked = turn.and_then(|turn| turn.words.asked);
 
@@ -79,9 +81,7 @@ impl Conversation {
         let resumed = turn
             .filter(|_| is_speaking && floor.prepared().is_some())
             .map(|turn| turn.voice.noticed + limits.resumed_for_sure);
-        let turn_end = self.turn_ends_at();
         let words = asked.map(|(_, at)| at + limits.recognizer);
-        let overlap_words = self.hold_at();
         let turn_limit = turn
             .filter(|turn| is_speaking && !turn.is_too_long)
             .map(|turn| turn.voice.began + limits.turn);
@@ -95,9 +95,10 @@ impl Conversation {
         [
             (cut, Timer::Cut),
             (resumed, Timer::Resumed),
-            (turn_end, Timer::TurnEnd),
+            (self.turn_ends_at(), Timer::TurnEnd),
             (words, Timer::Words),
-            (overlap_words, Timer::OverlapWords),
+            (self.hold_at(), Timer::OverlapWords),
+            (self.go_on_at(), Timer::HeldReply),
             (turn_limit, Timer::TurnLimit),
             (stuck, Timer::Reply),
             (caller, Timer::Caller),
@@ -115,6 +116,7 @@ impl Conversation {
             Timer::Words if self.state() == State::Overlap => self.words_late_over_reply(),
             Timer::Words => self.words_late(),
             Timer::OverlapWords => self.hold_reply(),
+            Timer::HeldReply => self.go_on_replying(),
             Timer::TurnLimit => self.turn_too_long(),
             Timer::Reply => self.reply_stuck(),
             Timer::Caller => self.caller_silent(self.config.silence.prompt_after),

@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answering;
+mod ending;
+mod listening;
+mod overlap;
+mod properties;
 mod stage;

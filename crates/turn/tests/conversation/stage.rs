@@ -139,7 +139,7 @@ impl Stage {
         let word = |n: usize| words.get(n).copied().unwrap_or_default();
         let ms = |n: usize| Duration::from_millis(word(n).parse().unwrap());
         let reply = |n: usize| ReplyId(word(n).parse().unwrap());
-        let before = |length| now - Duration::from_millis(length);
+        let before = |length| now.checked_sub(Duration::from_millis(length)).unwrap();
         match word(0) {
             "answered" => Input::Answered,
             "speech" => Input::SpeechStarted { at: before(64) },
