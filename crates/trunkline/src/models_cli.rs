@@ -87,7 +87,7 @@ pub(crate) fn run(args: ModelsArgs) -> Result<(), Failure> {
     let answered = answer(&args.command, args.catalog.as_deref(), &dir, observer);
     let text = match &answered {
         Ok(answer) if args.json => format!("{:#}\n", answer.json),
-        Ok(answer) => answer.lines.iter().map(|line| format!("{line}\n")).collect(),
+        Ok(answer) => answer.lines.join("\n") + "\n",
         Err(error) if args.json => format!("{:#}\n", json!({ "error": error.to_string() })),
         Err(_) => String::new(),
     };
@@ -315,8 +315,8 @@ fn megabytes(bytes: u64) -> String {
 mod tests {
     use super::*;
 
-    fn ask(command: Command, dir: &Path) -> Result<Answer, CatalogError> {
-        answer(&command, None, dir, &Quiet)
+    fn ask(command: &Command, dir: &Path) -> Result<Answer, CatalogError> {
+        answer(command, None, dir, &Quiet)
     }
 
     fn which(names: &[&str]) -> Which {
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn the_list_shows_every_model_with_its_licence_and_its_sets() {
         let dir = tempfile::tempdir().unwrap();
-        let answer = ask(Command::List, dir.path()).unwrap();
+        let answer = ask(&Command::List, dir.path()).unwrap();
         assert_eq!(answer.lines.len(), 1 + Catalog::built_in().models.len());
         let silero = answer.lines.iter().find(|line| line.starts_with("silero-vad ")).unwrap();
         let words: Vec<&str> = silero.split_whitespace().collect();
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn what_is_missing_fails_the_verification_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let answer = ask(Command::Verify { which: which(&["silero-vad"]) }, dir.path()).unwrap();
+        let answer = ask(&Command::Verify { which: which(&["silero-vad"]) }, dir.path()).unwrap();
         assert!(answer.failure.is_some());
         assert_eq!(answer.json["good"], false);
         assert!(answer.lines[0].starts_with("missing "), "{}", answer.lines[0]);
@@ -351,7 +351,7 @@ mod tests {
         let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let pull =
             Command::Pull { which: which(&["silero-vad"]), from: Some(from.path().to_owned()) };
-        let error = ask(pull, dir.path()).err().unwrap();
+        let error = ask(&pull, dir.path()).err().unwrap();
         assert!(error.to_string().contains("silero-vad==6.2.3"), "{error}");
     }
 

@@ -29,9 +29,16 @@ fn main() -> ExitCode {
 
 /// One line a crate: how large its files and functions are, and how much of it is tests.
 fn measure() -> io::Result<()> {
+    let manifests = CrateManifest::all(root())?;
+    // Backends lie inside another crate's folder: a file is its innermost crate's.
+    let owner = |file: &SourceFile| {
+        let holds = |m: &&CrateManifest| file.path.starts_with(&format!("{}/", m.folder));
+        manifests.iter().filter(holds).max_by_key(|m| m.folder.len()).map(|m| m.name.clone())
+    };
     let mut all = Vec::new();
-    for manifest in CrateManifest::all(root())? {
-        let files = SourceFile::all_below(root(), &root().join(&manifest.folder))?;
+    for manifest in &manifests {
+        let mut files = SourceFile::all_below(root(), &root().join(&manifest.folder))?;
+        files.retain(|file| owner(file).as_ref() == Some(&manifest.name));
         println!("{:<26}{}", manifest.name, Measure::of(&files));
         all.extend(files);
     }
