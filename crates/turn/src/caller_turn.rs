@@ -33,6 +33,8 @@ pub(crate) struct Voice {
 pub(crate) struct Words {
     /// The question that the recognizer has not answered, and when it was asked.
     pub(crate) asked: Option<(Ask, Instant)>,
+    /// Whether a question of this turn has been answered.
+    pub(crate) is_answered: bool,
     /// The last words that came, asked for or not.
     pub(crate) latest: Option<Heard>,
     /// The last words that passed the gate as an answer.
@@ -49,7 +51,14 @@ impl CallerTurn {
         Self {
             id: None,
             voice: Voice { began, noticed: now, silent_since: None, voiced: Duration::ZERO },
-            words: Words { asked: None, latest: None, believed: None, is_settled: false, next_ask },
+            words: Words {
+                asked: None,
+                is_answered: false,
+                latest: None,
+                believed: None,
+                is_settled: false,
+                next_ask,
+            },
             end_probability: None,
             is_too_long: false,
         }
@@ -73,6 +82,7 @@ impl CallerTurn {
         let is_answer = self.words.asked.is_some_and(|(ask, _)| heard.answers == Some(ask));
         if is_answer {
             self.words.asked = None;
+            self.words.is_answered = true;
         }
         self.words.latest = Some(heard.clone());
         is_answer

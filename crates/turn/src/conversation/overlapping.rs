@@ -145,12 +145,15 @@ impl Conversation {
         }
         let overlap = &self.config.overlap;
         match &turn.words.latest {
-            None => Some(turn.voice.began + overlap.hold_after),
             Some(heard) if is_backchannel(&heard.text) => {
                 let answer_takes = overlap.hold_after.saturating_sub(overlap.ask_after);
                 turn.words.asked.map(|(_, at)| at + answer_takes)
             }
-            Some(_) => None,
+            // A partial of the first sounds is a guess: the words are known when they were asked for.
+            Some(_) | None if !turn.words.is_answered => {
+                Some(turn.voice.began + overlap.hold_after)
+            }
+            Some(_) | None => None,
         }
     }
 

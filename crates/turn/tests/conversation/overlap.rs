@@ -322,6 +322,54 @@ fn a_reply_is_held_while_the_words_are_awaited_and_stopped_when_they_interrupt()
 }
 
 #[test]
+fn a_partial_without_words_does_not_pass_for_knowing_the_words() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 3000
+        3384 whole 2
+        4000 speech
+        > open
+        4150 partial ""
+        4200 voiced 256
+        > words 2?
+        4300 partial "Thank you." voiced=200
+        4356 > pause 2
+        4500 words "Could you say that again" voiced=500
+        4510 voiced 510
+        > stop 2
+        > reply 2 interrupted
+        > turn 2 begins
+        4560 cut 2 - 900
+        > reply 2 heard: We open -
+        "#,
+    );
+}
+
+#[test]
 fn words_with_times_are_cut_by_what_was_played() {
     check(
         r#"
