@@ -18,6 +18,10 @@ use crate::{
 /// The model of the ONNX Runtime library, which all ONNX engines share.
 const ONNX_RUNTIME: &str = "onnxruntime";
 
+/// In a test build, `models.llm = "fake"` answers calls with the fakes of testkit.
+#[cfg(feature = "fakes")]
+const FAKE: &str = "fake";
+
 /// A file that the configured models are loaded from.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelFile {
@@ -97,6 +101,11 @@ pub(crate) fn models(
     config: &ModelsConfig,
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Models, Failure> {
+    #[cfg(feature = "fakes")]
+    if config.llm == FAKE {
+        progress("fakes", FAKE);
+        return Ok(trunkline_testkit::fake_models());
+    }
     progress("voice activity", &config.vad);
     let vad = voice_activity(config)?;
     let end_of_turn = if config.end_of_turn.is_empty() {

@@ -109,7 +109,11 @@ pub(crate) async fn run(args: CallArgs) -> Result<(), Failure> {
         jitter_ms: stats.jitter_ms,
     };
     let report = join(&server, &sip_call_id, &heard, rtp, path).await;
-    print(&args, &report)
+    print(&args, &report)?;
+    if heard.cut_short {
+        return Err(Failure::new("the other side hung up before everything was said"));
+    }
+    Ok(())
 }
 
 /// Any free port, on every address: whom we call decides which is used.
