@@ -1,6 +1,6 @@
 //! Speaks lines of text from standard input into WAV files, and prints how long each took.
 //!
-//! `speak MODELS_FOLDER (piper|kokoro) OUT_FOLDER [THREADS] < lines.txt`
+//! `speak MODELS_FOLDER (piper|kokoro) OUT_FOLDER [THREADS [words]] < lines.txt`
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for developers")]
 
@@ -38,7 +38,7 @@ fn main() {
             }
         }
         let total = started.elapsed();
-        let audio = Duration::from_secs_f64(samples.len() as f64 / 24_000.0);
+        let audio = Duration::from_millis(samples.len() as u64 / 24);
         write(&Path::new(out).join(format!("{n:03}.wav")), &samples);
         let (first, first_cpu) = first.unwrap_or_default();
         println!(

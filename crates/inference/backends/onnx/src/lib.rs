@@ -1,4 +1,16 @@
 //! Silero VAD, smart-turn, Piper and Kokoro through ONNX Runtime.
+//!
+//! Each model has a lane thread of its own. The runtime's library is loaded from a path, once a
+//! process; espeak-ng, which knows how words sound, is only ever a separate process.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "samples and sizes of tensors travel between i16, f32, i64 and indices, all far from their limits"
+)]
+#![cfg_attr(test, expect(clippy::float_cmp, reason = "what is only copied comes back equal"))]
 
 mod espeak;
 mod kokoro;

@@ -165,7 +165,8 @@ mod tests {
             for _ in 0..runs {
                 network.run(&mut batch).unwrap();
             }
-            let each = (testbed::process_time() - started) / u32::try_from(runs * rows).unwrap();
+            let each = testbed::process_time().saturating_sub(started)
+                / u32::try_from(runs * rows).unwrap();
             println!("batch {rows}: {each:?} of processor a window");
         }
         assert_eq!(MediaTime::from_samples(512, RATE_HZ), MediaTime::from_ms(32));

@@ -179,10 +179,10 @@ mod tests {
             engine.score(&sound).unwrap();
             let started = testbed::process_time();
             (0..20).for_each(|_| drop(engine.score(&sound)));
-            let all = (testbed::process_time() - started) / 20;
+            let all = testbed::process_time().saturating_sub(started) / 20;
             let started = testbed::process_time();
             (0..20).for_each(|_| engine.mel.features(&sound, &mut engine.features));
-            let mel = (testbed::process_time() - started) / 20;
+            let mel = testbed::process_time().saturating_sub(started) / 20;
             println!("{threads} threads: {all:?} of processor a score, {mel:?} of it mel");
         }
     }

@@ -1,6 +1,5 @@
 //! What the tests of this crate share: real models where there are any, sounds, frames.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests find the models by the environment")]
 
 use std::{
@@ -12,7 +11,7 @@ use futures::{StreamExt, executor::block_on, stream};
 use symphonia::core::{
     codecs::audio::AudioDecoderOptions,
     formats::{FormatOptions, TrackType, probe::Hint},
-    io::MediaSourceStream,
+    io::{MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
 };
 use trunkline_audio::{Frame, MediaTime};
@@ -112,8 +111,10 @@ pub(crate) fn clip(name: &str) -> Option<Vec<i16>> {
 }
 
 fn decode(path: &Path) -> Vec<i16> {
-    let source =
-        MediaSourceStream::new(Box::new(std::fs::File::open(path).unwrap()), Default::default());
+    let source = MediaSourceStream::new(
+        Box::new(std::fs::File::open(path).unwrap()),
+        MediaSourceStreamOptions::default(),
+    );
     let mut format = symphonia::default::get_probe()
         .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
         .unwrap();

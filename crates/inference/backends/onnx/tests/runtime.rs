@@ -1,7 +1,5 @@
 //! What a wrong runtime library leads to. In a process of its own, for a process has one runtime.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::path::Path;
 
 use trunkline_inference::ModelError;

@@ -93,13 +93,14 @@ impl VoiceFile {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::NamedTempFile;
+
     use super::*;
 
-    fn read(text: &str) -> Result<VoiceFile, ModelError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("voice.json");
-        std::fs::write(&path, text).unwrap();
-        VoiceFile::read(&path)
+    fn file(text: &str) -> NamedTempFile {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
     }
 
     fn voice(rate: u32, map: &str, speakers: u32) -> String {
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_voice_is_named_by_language_data_and_quality() {
-        let file = read(&voice(22_050, MAP, 1)).unwrap();
+        let file = VoiceFile::read(file(&voice(22_050, MAP, 1)).path()).unwrap();
         assert_eq!(file.name(), "en_US-joe-medium");
         assert!((file.inference.length_scale - 1.1).abs() < 1e-6);
     }
@@ -129,7 +130,7 @@ mod tests {
             (&voice(22_050, MAP, 3), "several speakers"),
         ];
         for (text, reason) in cases {
-            let error = read(text).unwrap_err().to_string();
+            let error = VoiceFile::read(file(text).path()).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
     }

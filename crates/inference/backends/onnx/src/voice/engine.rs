@@ -213,12 +213,12 @@ mod tests {
         .unwrap()
     }
 
-    fn clause(text: &str) -> Result<Clause, ModelError> {
-        Ok(Clause { text: text.to_owned(), speakable: text.to_owned() })
+    fn clause(text: &str) -> Clause {
+        Clause { text: text.to_owned(), speakable: text.to_owned() }
     }
 
     fn speak(lane: &Lane<VoiceEngine<Hum>>, texts: &[&str]) -> SpeechStream {
-        let clauses: Vec<_> = texts.iter().map(|text| clause(text)).collect();
+        let clauses: Vec<_> = texts.iter().map(|text| Ok(clause(text))).collect();
         let clauses: ClauseStream = Box::pin(stream::iter(clauses));
         lane.open(Utterance { clauses, voice: Voice::default() })
     }
@@ -270,8 +270,10 @@ mod tests {
 
     #[test]
     fn the_failure_of_whoever_makes_the_clauses_is_passed_on() {
-        let clauses: ClauseStream =
-            Box::pin(stream::iter([clause("hm"), Err(ModelError::Stopped { engine: "llama" })]));
+        let clauses: ClauseStream = Box::pin(stream::iter([
+            Ok(clause("hm")),
+            Err(ModelError::Stopped { engine: "llama" }),
+        ]));
         let pieces = heard(lane().open(Utterance { clauses, voice: Voice::default() }));
         assert!(matches!(pieces.last(), Some(Err(ModelError::Stopped { engine: "llama" }))));
     }

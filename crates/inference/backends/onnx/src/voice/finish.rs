@@ -92,7 +92,9 @@ impl Finish {
         let loudness = rms(&samples);
         self.loudness.push(loudness);
         let sounds = loudness * gain > SILENCE;
-        samples.iter_mut().for_each(|sample| *sample = limit(*sample * gain));
+        for sample in &mut samples {
+            *sample = limit(*sample * gain);
+        }
         if self.held.is_empty() && !sounds {
             self.lead.extend(samples);
             let surplus = self.lead.len().saturating_sub(LEAD_STEPS * self.step);

@@ -56,7 +56,7 @@ fn sentences(text: &str) -> Vec<String> {
 
 /// A stop ends a sentence where a capital or a digit follows, except after an initial.
 fn ends_sentence(word: &str, next: &str) -> bool {
-    let bare = word.trim_end_matches(|c: char| matches!(c, '"' | '\'' | ')' | '”' | '’'));
+    let bare = word.trim_end_matches(['"', '\'', ')', '”', '’']);
     let stopped = bare.ends_with(['!', '?', '…'])
         || (bare.ends_with('.') && bare.chars().filter(|c| c.is_alphanumeric()).count() > 1);
     let first = next.chars().find(|c| c.is_alphanumeric());

@@ -154,3 +154,84 @@ impl Speaker {
         self.pieces.push_back(SpeechPiece::ClauseEnd { clause: saying.clause, duration, words });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use futures::stream;
+
+    use super::*;
+
+    fn speaker(texts: &[&str]) -> Speaker {
+        let clause = |text: &&str| Ok(Clause { text: (*text).into(), speakable: (*text).into() });
+        let clauses: Vec<_> = texts.iter().map(clause).collect();
+        let mut speaker = Speaker::new(Box::pin(stream::iter(clauses)), Voice::default());
+        speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
+        speaker
+    }
+
+    fn frames(speaker: &mut Speaker) -> usize {
+        let mut frames = 0;
+        while let Poll::Ready(Some(Ok(SpeechPiece::Audio(_)))) = speaker.take() {
+            frames += 1;
+        }
+        frames
+    }
+
+    #[test]
+    fn frames_are_whole_and_the_last_of_a_part_is_filled_with_silence() {
+        let mut speaker = speaker(&["one two"]);
+        assert_eq!(speaker.next_part().as_deref(), Some("one two"));
+        speaker.heard(&[1; FRAME + 100], Instant::now());
+        assert_eq!(frames(&mut speaker), 1);
+        speaker.heard(&[1; FRAME], Instant::now());
+        assert_eq!(frames(&mut speaker), 1);
+        speaker.end_part(Vec::new());
+        let Poll::Ready(Some(Ok(SpeechPiece::Audio(last)))) = speaker.take() else { panic!() };
+        assert_eq!((last.samples().len(), last.samples()[99], last.samples()[100]), (FRAME, 1, 0));
+        assert_eq!(last.at(), MediaTime::from_ms(40));
+    }
+
+    #[test]
+    fn who_has_nothing_to_play_is_served_before_who_has() {
+        let (mut ahead, behind) = (speaker(&["one"]), speaker(&["two"]));
+        ahead.heard(&[1; FRAME * 10], Instant::now());
+        assert!(ahead.deadline() > behind.deadline());
+    }
+
+    #[test]
+    fn a_speaker_far_ahead_of_its_listener_rests() {
+        let mut speaker = speaker(&["one"]);
+        speaker.heard(&vec![1; FRAME * UNSPOKEN_PIECES], Instant::now());
+        assert_eq!(speaker.deadline(), None);
+        frames(&mut speaker);
+        assert!(speaker.deadline().is_some());
+    }
+
+    #[test]
+    fn words_of_later_parts_come_after_the_earlier_parts() {
+        let mut speaker = speaker(&["Yes. No."]);
+        for word in ["Yes.", "No."] {
+            assert_eq!(speaker.next_part().as_deref(), Some(word));
+            speaker.heard(&[1; FRAME * 5], Instant::now());
+            speaker.end_part(vec![(word.into(), Duration::from_millis(80))]);
+        }
+        let mut words = Vec::new();
+        while let Poll::Ready(Some(Ok(piece))) = speaker.take() {
+            if let SpeechPiece::ClauseEnd { words: ends, .. } = piece {
+                words = ends.into_iter().map(|word| word.end.as_millis()).collect();
+            }
+        }
+        assert_eq!(words, [80, 180]);
+    }
+
+    #[test]
+    fn speeds_beyond_reason_are_brought_within() {
+        for (asked, given) in [(0.0, 0.25), (100.0, 4.0), (f32::NAN, 1.0), (1.5, 1.5)] {
+            let voice = Voice { name: String::new(), speed: asked };
+            let speaker = Speaker::new(Box::pin(stream::empty()), voice);
+            assert_eq!(speaker.voice().speed, given);
+        }
+    }
+}
