@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    mem,
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -22,15 +21,14 @@ pub(crate) struct Chronicle {
     /// How the turn that is ending was decided; the event that names the turn follows at once.
     decided: Option<Decision>,
     reply: Option<CurrentReply>,
-    /// The caller was found silent, and what is said because of it has not begun.
-    fell_silent: bool,
+    /// Why the call would end if we ended it.
+    parting: HangupReason,
 }
 
 /// The reply that is being heard.
 struct CurrentReply {
     id: ReplyId,
     cause: ReplyCause,
-    after_silence: bool,
     is_timed: bool,
     is_interrupted: bool,
 }
@@ -44,7 +42,7 @@ impl Chronicle {
             turn_ends: HashMap::new(),
             decided: None,
             reply: None,
-            fell_silent: false,
+            parting: HangupReason::AgentHungUp,
         };
         chronicle.note(What::Answered {
             wire_id: plan.wire_id.clone(),
@@ -62,15 +60,7 @@ impl Chronicle {
             Event::TurnEnded { turn, text, speech_ended } => {
                 self.turn_ended(turn, text, speech_ended, hearing);
             }
-            Event::ReplyStarted { reply, cause } => {
-                self.reply = Some(CurrentReply {
-                    id: reply,
-                    cause,
-                    after_silence: mem::take(&mut self.fell_silent),
-                    is_timed: false,
-                    is_interrupted: false,
-                });
-            }
+            Event::ReplyStarted { reply, cause } => self.reply_started(reply, cause),
             Event::ReplyHeard { reply, text, whole } => self.reply_heard(reply, text, whole),
             Event::Interrupted { reply } => {
                 if let Some(current) = self.reply.as_mut().filter(|r| r.id == reply) {
@@ -79,7 +69,7 @@ impl Chronicle {
             }
             Event::ReplyFailed { reason, .. } => self.model_failed(&reason),
             Event::FellSilent { silence } => {
-                self.fell_silent = true;
+                self.parting = HangupReason::CallerSilent;
                 self.decide("fell_silent", format!("no word for {} ms", silence.as_millis()));
             }
             Event::Pressed(_) => self.note(What::Pressed),
@@ -110,7 +100,8 @@ impl Chronicle {
         self.note(What::ReplySounded { turn, stages: milestones.stages() });
     }
 
-    pub(crate) fn model_failed(&self, reason: &str) {
+    pub(crate) fn model_failed(&mut self, reason: &str) {
+        self.parting = HangupReason::ModelFailed;
         self.note(What::ModelFailed { reason: reason.to_owned() });
     }
 
@@ -118,17 +109,22 @@ impl Chronicle {
         self.note(What::Ended { reason, duration: now().saturating_duration_since(self.began) });
     }
 
-    /// Why the conversation hangs up, by what it said last.
-    pub(crate) fn last_words(&self) -> HangupReason {
-        let is_silent = self.fell_silent || self.reply.as_ref().is_some_and(|r| r.after_silence);
-        match self.reply.as_ref().map(|r| &r.cause) {
-            Some(ReplyCause::Apology(_)) => HangupReason::ModelFailed,
-            _ if is_silent => HangupReason::CallerSilent,
-            // Without a silence before it, a farewell is said only when the call has lasted too long.
-            Some(ReplyCause::Farewell(_)) => HangupReason::TooLong,
-            Some(ReplyCause::Greeting(_) | ReplyCause::Silence(_) | ReplyCause::Turn { .. })
-            | None => HangupReason::AgentHungUp,
-        }
+    /// Why the conversation hangs up.
+    pub(crate) fn parting(&self) -> HangupReason {
+        self.parting
+    }
+
+    fn reply_started(&mut self, id: ReplyId, cause: ReplyCause) {
+        self.parting = match (&cause, self.parting) {
+            (ReplyCause::Apology(_), _) => HangupReason::ModelFailed,
+            (ReplyCause::Farewell(_), HangupReason::CallerSilent) => HangupReason::CallerSilent,
+            // Without a silence before it, a farewell is said when the call has lasted too long.
+            (ReplyCause::Farewell(_), _) => HangupReason::TooLong,
+            (ReplyCause::Greeting(_) | ReplyCause::Turn { .. } | ReplyCause::Silence(_), _) => {
+                HangupReason::AgentHungUp
+            }
+        };
+        self.reply = Some(CurrentReply { id, cause, is_timed: false, is_interrupted: false });
     }
 
     fn turn_ended(&mut self, turn: TurnId, text: String, speech_ended: Instant, hearing: &Hearing) {
@@ -212,3 +208,6 @@ fn ignore_reason(reason: IgnoreReason) -> &'static str {
         IgnoreReason::Backchannel => "backchannel",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,3 +197,49 @@ pub trait Observer: Send + Sync {
     /// Takes note.
     fn note(&self, record: Record);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_to_end_a_call_has_a_name_of_its_own() {
+        let reasons = [
+            HangupReason::CallerHungUp,
+            HangupReason::Cancelled,
+            HangupReason::AgentHungUp,
+            HangupReason::CallerSilent,
+            HangupReason::NoMedia,
+            HangupReason::TooLong,
+            HangupReason::ModelFailed,
+            HangupReason::LegFailed,
+            HangupReason::Shutdown,
+            HangupReason::Crashed,
+        ];
+        let names: std::collections::BTreeSet<&str> = reasons.iter().map(|r| r.as_str()).collect();
+        assert_eq!(names.len(), reasons.len());
+        let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        assert!(names.iter().all(is_plain), "{names:?}");
+    }
+
+    #[test]
+    fn calls_are_numbered_in_the_order_they_came() {
+        let calls: Vec<CallId> = (0..100).map(|_| CallId::new()).collect();
+        assert!(calls.is_sorted());
+        assert_eq!(calls[0].to_string().len(), 36);
+        assert_ne!(CallId::default(), CallId::default());
+    }
+
+    #[test]
+    fn the_total_is_the_sum_of_the_stages() {
+        let ms = Duration::from_millis;
+        let stages = StageTimes {
+            endpoint: ms(100),
+            stt: ms(20),
+            llm_first_token: ms(3),
+            tts_first_audio: ms(4000),
+            playout: ms(50_000),
+        };
+        assert_eq!(stages.total(), ms(54_123));
+    }
+}

@@ -249,3 +249,6 @@ impl Past {
         frame.map_or(-100.0, |f| level::rms_dbfs(f.samples()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,3 +205,6 @@ async fn warmed_up(warming: &mut Option<ReplyStream>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

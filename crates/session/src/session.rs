@@ -214,7 +214,7 @@ impl<L: Leg> Session<L> {
                     self.order(LegOutput::Flush);
                 }
             }
-            Command::HangUp => self.hang_up(self.chronicle.last_words()),
+            Command::HangUp => self.hang_up(self.chronicle.parting()),
         }
     }
 

@@ -37,15 +37,15 @@ impl Sessions {
     pub async fn start<L: Leg + 'static>(&self, leg: L, plan: Plan) {
         let span =
             tracing::info_span!("call", call = %plan.call, leg = plan.leg, agent = plan.agent.name);
-        let session = Session::new(leg, plan, self.watch.clone());
         let count = Counted::new(&self.running);
+        let mut tasks = self.tasks.lock().await;
+        while tasks.try_join_next().is_some() {}
+        let session = Session::new(leg, plan, self.watch.clone());
         let call = async move {
             let reason = session.run().await;
             tracing::info!(reason = reason.as_str(), "the call is over");
             drop(count);
         };
-        let mut tasks = self.tasks.lock().await;
-        while tasks.try_join_next().is_some() {}
         tasks.spawn(call.instrument(span));
     }
 

@@ -90,3 +90,11 @@ async fn a_call_that_lasts_too_long_is_told_goodbye() {
     assert_eq!(played.talk().last().unwrap(), "agent: Goodbye.");
     assert!(played.told("caller:").len() > 700);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_without_an_apology_to_say_is_still_a_failure() {
+    let mut call = Call::new(&[(1000, 1000, QUESTION)], &[]);
+    call.script.apology.clear();
+    let played = call.play().await;
+    assert_eq!(played.reason, HangupReason::ModelFailed);
+}

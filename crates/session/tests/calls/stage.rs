@@ -109,7 +109,7 @@ impl Call {
                 None => std::future::pending().await,
             }
             shutdown.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         let reason = tokio::select! {
             reason = Session::new(leg, plan, watch).run() => reason,
@@ -139,11 +139,13 @@ impl Played {
 
     /// The stage times of each turn.
     pub(crate) fn stages(&self) -> Vec<StageTimes> {
-        let stages = |what: &What| match what {
-            What::ReplySounded { stages, .. } => Some(*stages),
-            _ => None,
-        };
-        self.what.iter().filter_map(stages).collect()
+        let mut all = Vec::new();
+        for what in &self.what {
+            if let What::ReplySounded { stages, .. } = what {
+                all.push(*stages);
+            }
+        }
+        all
     }
 
     /// When sound began to reach the caller, and when it ended, each in ms.

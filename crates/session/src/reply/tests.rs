@@ -1,0 +1,150 @@
+use std::sync::Mutex;
+
+use futures::FutureExt;
+use trunkline_inference::{ClauseStream, ToolCall};
+use trunkline_testkit::{FakeTts, ScriptedLlm};
+
+use super::*;
+
+const ID: ReplyId = ReplyId(4);
+
+fn of_text(text: &str) -> Reply {
+    let cause = ReplyCause::Greeting(text.to_owned());
+    let tts = FakeTts::new(Duration::ZERO);
+    Reply::of_text(ID, &cause, &tts, &Voice::default(), ClauseCutter::new(None))
+}
+
+fn of_chat(replies: &[&str]) -> Reply {
+    let llm = ScriptedLlm::new(replies, Duration::ZERO, Duration::ZERO);
+    let tts = FakeTts::new(Duration::ZERO);
+    let spoken_by = (&tts as &dyn TextToSpeech, &Voice::default());
+    Reply::of_chat(ID, Chat::default(), &llm, spoken_by, ClauseCutter::new(None))
+}
+
+/// Takes everything that comes, as a session would that lets the reply out at once.
+async fn take_all(reply: &mut Reply) -> (Vec<Spoken>, ReplyNews) {
+    let mut spoken = Vec::new();
+    loop {
+        match reply.next().await {
+            ReplyNews::Ready => {
+                reply.ready_at = Some(now());
+                reply.released_at = Some(now());
+            }
+            ReplyNews::Piece(piece) => spoken.extend(reply.end_clause(piece)),
+            end @ (ReplyNews::Whole | ReplyNews::Failed(_)) => return (spoken, end),
+        }
+        if let Some(last) = spoken.last() {
+            reply.played(last.mark);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_marked_clause_by_clause() {
+    let mut reply = of_text("Hello there. How are you?");
+    let (spoken, end) = take_all(&mut reply).await;
+    assert!(matches!(end, ReplyNews::Whole));
+    let told: Vec<(u32, &str, u128)> =
+        spoken.iter().map(|s| (s.mark.clause, s.text.as_str(), s.duration.as_millis())).collect();
+    assert_eq!(told, [(0, "Hello there.", 400), (1, "How are you?", 600)]);
+    assert_eq!(spoken[1].words[2], WordTime { word: "you?".into(), end: spoken[1].duration });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prepared_reply_tells_that_it_is_ready_and_waits_to_be_let_out() {
+    let mut reply = of_text("Hello.");
+    assert!(matches!(reply.next().await, ReplyNews::Ready));
+    reply.ready_at = Some(now());
+    assert!(reply.next().now_or_never().is_none());
+    reply.released_at = Some(now());
+    let first = reply.next().await;
+    assert!(
+        matches!(first, ReplyNews::Piece(SpeechPiece::Audio(_))),
+        "nothing was lost: {first:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_far_ahead_of_the_caller_waits_until_more_was_heard() {
+    let sentence = "One two three four five six seven eight nine ten eleven twelve. ";
+    let mut reply = of_text(&sentence.repeat(20));
+    assert!(matches!(reply.next().await, ReplyNews::Ready));
+    (reply.ready_at, reply.released_at) = (Some(now()), Some(now()));
+    let mut marks = Vec::new();
+    while let Some(ReplyNews::Piece(piece)) = reply.next().now_or_never() {
+        marks.extend(reply.end_clause(piece).map(|spoken| spoken.mark));
+    }
+    assert!(reply.progress.sent >= LEAD);
+    assert!(reply.progress.sent < LEAD + Duration::from_secs(3), "{:?}", reply.progress.sent);
+    assert!(!reply.played(marks[2]));
+    assert!(reply.next().now_or_never().is_some(), "goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_has_been_heard_only_when_nothing_more_comes() {
+    let mut reply = of_text("Hello.");
+    let mark = Mark { reply: ID, clause: 0 };
+    let (spoken, _) = take_all(&mut reply).await;
+    assert_eq!(spoken.len(), 1);
+    assert!(reply.is_heard() && reply.played(mark));
+    let mut early = of_text("Hello.");
+    early.end_clause(clause_end("Hello."));
+    assert!(!early.played(mark), "it is not known that this was all");
+    assert!(!early.is_heard());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_token_is_timed_and_failures_come_after_what_was_whole() {
+    let mut reply = of_chat(&["We open at nine. And we !"]);
+    assert!(reply.first_token.get().is_none());
+    let (spoken, end) = take_all(&mut reply).await;
+    assert!(reply.first_token.get().is_some());
+    assert!(matches!(end, ReplyNews::Failed(ModelError::Engine { .. })), "{end:?}");
+    let texts: Vec<&str> = spoken.iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(texts, ["We open at nine."], "half a clause is not spoken");
+    assert!(reply.next().now_or_never().is_none(), "and nothing follows");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_text_is_spoken() {
+    let usage = ReplyPiece::Usage { prompt: 9, cached: 3, generated: 4 };
+    let tool = ReplyPiece::ToolCall(ToolCall { name: "lookup".into(), arguments: "{}".into() });
+    let pieces = [ReplyPiece::Text("One ".into()), tool, ReplyPiece::Text("two.".into()), usage];
+    let text: ReplyStream = Box::pin(stream::iter(pieces.map(Ok)));
+    let cut = clauses(text, ClauseCutter::new(None), Arc::default());
+    let cut: Vec<String> = cut.map(|clause| clause.unwrap().text).collect().await;
+    assert_eq!(cut, ["One two."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_voice_gets_what_can_be_said_and_the_chat_keeps_what_was_written() {
+    /// Notes what it is to say.
+    #[derive(Default)]
+    struct Note(Arc<Mutex<Vec<Clause>>>);
+    impl TextToSpeech for Note {
+        fn speak(&self, clauses: ClauseStream, _: &Voice) -> SpeechStream {
+            let said = Arc::clone(&self.0);
+            Box::pin(clauses.map(move |clause| {
+                let clause = clause?;
+                said.lock().unwrap().push(clause.clone());
+                let (duration, words) = (Duration::from_secs(1), Vec::new());
+                Ok(SpeechPiece::ClauseEnd { clause, duration, words })
+            }))
+        }
+        fn voices(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+    let voice = Note::default();
+    let cause = ReplyCause::Apology("It costs $5.".into());
+    let cutter = ClauseCutter::new(Some("en".into()));
+    let mut reply = Reply::of_text(ID, &cause, &voice, &Voice::default(), cutter);
+    let (spoken, _) = take_all(&mut reply).await;
+    assert_eq!(spoken[0].text, "It costs $5.");
+    assert_eq!(voice.0.lock().unwrap()[0].speakable, "It costs five dollars.");
+}
+
+fn clause_end(text: &str) -> SpeechPiece {
+    let clause = Clause { text: text.into(), speakable: text.into() };
+    SpeechPiece::ClauseEnd { clause, duration: Duration::from_millis(200), words: Vec::new() }
+}
