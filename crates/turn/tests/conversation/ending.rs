@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_turn::{LimitsConfig, TurnConfig};
+use trunkline_turn::{LimitsConfig, Script, TurnConfig};
 
 use crate::stage::{check, check_with, script};
 
@@ -871,6 +871,230 @@ fn when_the_caller_is_gone_what_was_heard_is_recorded_and_nothing_more_is_done()
         > agent: Hello!
         > caller: When do you open?
         > agent: Of course, -
+        "#,
+    );
+}
+
+#[test]
+fn a_script_without_texts_listens_at_once_and_hangs_up_without_a_word() {
+    check_with(
+        TurnConfig::default(),
+        Script { greeting: String::new(), apology: String::new(), ..script() },
+        r#"
+        0 answered
+        1000 speech
+        > open
+        2096 silence
+        > words 1?
+        > end?
+        2150 score 0.9
+        2200 words "When do you open?"
+        > turn 1 begins
+        > prepare 1: turn 1, When do you open?
+        2280 > Finished after 280, score 0.9
+        > turn 1 ended at 2000: When do you open?
+        > release 1
+        > reply 1 starts: turn 1, When do you open?
+        > shut
+        2400 failed 1
+        > reply 1 failed: broken
+        > reply 1 heard:  -
+        > hang up
+        "#,
+    );
+}
+
+#[test]
+fn without_prompts_a_silent_caller_is_bid_farewell_at_once() {
+    check_with(
+        TurnConfig::default(),
+        Script { silence_prompts: Vec::new(), ..script() },
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        8580 > silent for 8000
+        > prepare 2: farewell, Goodbye.
+        > release 2
+        > reply 2 starts: farewell, Goodbye.
+        8580 ready 2
+        8580 spoke 2.0 "Goodbye." 300
+        8580 whole 2
+        8900 played 2.0
+        > reply 2 heard: Goodbye.
+        > hang up
+        "#,
+    );
+}
+
+#[test]
+fn a_silence_prompt_is_interrupted_like_any_reply() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        8580 > silent for 8000
+        > prepare 2: silence, Are you there?
+        > release 2
+        > reply 2 starts: silence, Are you there?
+        8600 ready 2
+        8600 spoke 2.0 "Are you there?" 900
+        8600 whole 2
+        8700 speech
+        > open
+        8900 voiced 256
+        > words 1?
+        8980 voiced 320
+        9000 words "Yes, one moment please"
+        > stop 2
+        > reply 2 interrupted
+        > turn 1 begins
+        9050 cut 2 - 500
+        > reply 2 heard: Are you -
+        9400 silence
+        > words 2?
+        > end?
+        9450 score 0.9
+        9500 words "Yes, one moment please."
+        > prepare 3: turn 1, Yes, one moment please.
+        9584 > Finished after 280, score 0.9
+        > turn 1 ended at 9304: Yes, one moment please.
+        > release 3
+        > reply 3 starts: turn 1, Yes, one moment please.
+        > shut
+        9700 said
+        > agent: Hello!
+        > agent: Are you -
+        > caller: Yes, one moment please.
+        "#,
+    );
+}
+
+#[test]
+fn a_sound_being_judged_when_the_line_goes_on_hold_is_judged_during_it() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 3000
+        3384 whole 2
+        4000 speech
+        > open
+        4200 voiced 256
+        > words 2?
+        4320 voiced 350
+        4356 > pause 2
+        4400 held
+        > words 3?
+        4500 words "Mm-hmm." voiced=350
+        > ignored: Backchannel, Mm-hmm.
+        > shut
+        > false interruption of 2, held for 44
+        9000 resumed
+        > resume 2
+        11300 played 2.0
+        > reply 2 heard: We open at nine in the morning.
+        "#,
+    );
+}
+
+#[test]
+fn speech_that_was_going_on_when_the_line_came_back_from_hold_is_a_turn() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2000 held
+        5000 resumed
+        5100 voiced 64
+        > open
+        5132 voiced 96
+        6000 silence
+        > words 1?
+        > end?
+        6050 score 0.9
+        6100 words "I am back."
+        > turn 1 begins
+        > prepare 2: turn 1, I am back.
+        6184 > Finished after 280, score 0.9
+        > turn 1 ended at 5904: I am back.
+        > release 2
+        > reply 2 starts: turn 1, I am back.
+        > shut
+        6300 nothing
+        "#,
+    );
+}
+
+#[test]
+fn a_recognizer_that_fails_while_the_line_is_on_hold_is_excused_after_it() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3000 held
+        > words 1?
+        > end?
+        3100 deaf
+        > shut
+        > prepare 2: silence, Once more?
+        > release 2
+        > pause 2
+        > reply 2 starts: silence, Once more?
+        6000 resumed
+        > resume 2
+        6100 ready 2
         "#,
     );
 }

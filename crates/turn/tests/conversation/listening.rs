@@ -540,3 +540,116 @@ fn a_caller_who_speaks_before_the_cut_is_known_is_answered_after_it() {
         "#,
     );
 }
+
+#[test]
+fn a_pause_on_a_filler_or_a_comma_is_waited_out() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3150 score 0.9
+        3200 words "I would like, um,"
+        > turn 1 begins
+        > prepare 2: turn 1, I would like, um,
+        3700 speech
+        3800 > stop 2
+        > dropped 2
+        4596 silence
+        > words 2?
+        > end?
+        4650 score 0.9
+        4700 words "I would like, um, a table."
+        > prepare 3: turn 1, I would like, um, a table.
+        4780 > Finished after 280, score 0.9
+        > turn 1 ended at 4500: I would like, um, a table.
+        > release 3
+        > reply 3 starts: turn 1, I would like, um, a table.
+        > shut
+        4900 nothing
+        "#,
+    );
+}
+
+#[test]
+fn an_address_is_answered_when_it_has_reached_its_end() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3150 score 0.9
+        3200 words "My email is john at example dot"
+        > turn 1 begins
+        > prepare 2: turn 1, My email is john at example dot
+        4200 speech
+        4300 > stop 2
+        > dropped 2
+        4796 silence
+        > words 2?
+        > end?
+        4850 score 0.9
+        4900 words "My email is john at example dot com."
+        > prepare 3: turn 1, My email is john at example dot com.
+        4980 > Finished after 280, score 0.9
+        > turn 1 ended at 4700: My email is john at example dot com.
+        > release 3
+        > reply 3 starts: turn 1, My email is john at example dot com.
+        > shut
+        5100 nothing
+        "#,
+    );
+}
+
+#[test]
+fn without_an_end_of_turn_model_words_and_silence_decide() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3200 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3450 > Finished after 450
+        > turn 1 ended at 3000: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3500 nothing
+        "#,
+    );
+}
