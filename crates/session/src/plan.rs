@@ -82,3 +82,31 @@ pub struct Plan {
     /// With what.
     pub models: Models,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(name: &str, instructions: &str) -> Agent {
+        Agent {
+            name: name.into(),
+            instructions: instructions.into(),
+            voice: Voice::default(),
+            language: None,
+            max_reply_tokens: 80,
+            temperature: 0.0,
+            script: Script::default(),
+            turn: TurnConfig::default(),
+            detector: DetectorConfig::default(),
+        }
+    }
+
+    #[test]
+    fn only_calls_to_the_same_agent_share_evaluated_prompts() {
+        let salt = |name, instructions| agent(name, instructions).cache_salt();
+        assert_eq!(salt("a", "Be brief."), salt("a", "Be brief."));
+        assert_ne!(salt("a", "Be brief."), salt("b", "Be brief."));
+        assert_ne!(salt("a", "Be brief."), salt("a", "Be kind."));
+        assert_ne!(salt("ab", "c"), salt("a", "bc"));
+    }
+}

@@ -351,4 +351,33 @@ mod tests {
             assert!(!spoken.contains(|c: char| c.is_ascii_digit()), "{text} is {spoken}");
         }
     }
+
+    #[test]
+    fn what_a_receptionist_says_is_read_as_a_person_would() {
+        check(&[
+            (
+                "We're open Mon-Fri, 9am-5pm, and Sat. 10:00-14:00.",
+                "We're open Monday to Friday, nine A M to five P M, and Saturday ten o'clock to \
+                 fourteen hundred.",
+            ),
+            (
+                "Your table for 4 is booked on June 3rd at 7:30 PM.",
+                "Your table for four is booked on June third at seven thirty P M.",
+            ),
+            (
+                "That's 2 nights at $129 each: $258 in total.",
+                "That's two nights at one hundred twenty-nine dollars each: two hundred fifty-eight \
+                 dollars in total.",
+            ),
+            (
+                "Reach us at 555-0142 or desk@hotel.example.",
+                "Reach us at five five five, zero one four two or desk at hotel dot example.",
+            ),
+            ("Breakfast is 15% off!", "Breakfast is fifteen percent off!"),
+            (
+                "It's about 2 km, or 20 min. on foot.",
+                "It's about two kilometers, or twenty minutes on foot.",
+            ),
+        ]);
+    }
 }

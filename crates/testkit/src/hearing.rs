@@ -1,6 +1,12 @@
 //! Fake engines that listen.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt, stream};
 use trunkline_audio::{Frame, MediaTime, level};
@@ -9,7 +15,7 @@ use trunkline_inference::{
     TranscriptStream, VadScore, VadStream, VoiceActivity,
 };
 
-use crate::{Live, World};
+use crate::{Live, World, speaking::told_to_fail};
 
 /// The peak from which a frame counts as sound: -30 dB of full scale.
 const LOUD: u16 = 1000;
@@ -17,10 +23,16 @@ const LOUD: u16 = 1000;
 /// Finds voice activity by loudness, a score a frame.
 #[derive(Clone, Debug, Default)]
 pub struct FakeVad {
+    fails: bool,
     live: Live,
 }
 
 impl FakeVad {
+    /// Fails at once.
+    pub fn failing() -> Self {
+        Self { fails: true, ..Self::default() }
+    }
+
     /// Its streams.
     pub fn live(&self) -> &Live {
         &self.live
@@ -29,6 +41,9 @@ impl FakeVad {
 
 impl VoiceActivity for FakeVad {
     fn listen(&self, audio: Pin<Box<dyn Stream<Item = Frame> + Send>>) -> VadStream {
+        if self.fails {
+            return self.live.watch(stream::iter([Err(told_to_fail("fake vad"))]));
+        }
         self.live.watch(audio.map(|frame| {
             let probability = if is_loud(&frame) { 0.95 } else { 0.02 };
             Ok(VadScore { probability, end: frame.end() })
@@ -41,6 +56,8 @@ impl VoiceActivity for FakeVad {
 pub struct FakeStt {
     hears: Hears,
     delay: Duration,
+    /// Added to the first answer of all.
+    late_once: Arc<Mutex<Duration>>,
     partials_every: Option<Duration>,
     live: Live,
 }
@@ -78,13 +95,30 @@ impl FakeStt {
         Self { partials_every: Some(span), ..self }
     }
 
+    /// Gives its first answer of all this much later.
+    #[must_use]
+    pub fn late_once(self, late: Duration) -> Self {
+        Self { late_once: Arc::new(Mutex::new(late)), ..self }
+    }
+
     /// Its streams.
     pub fn live(&self) -> &Live {
         &self.live
     }
 
+    fn delay(&self) -> Duration {
+        let mut late = self.late_once.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delay + mem::take(&mut *late)
+    }
+
     fn of(hears: Hears, delay: Duration) -> Self {
-        Self { hears, delay, partials_every: None, live: Live::default() }
+        Self {
+            hears,
+            delay,
+            late_once: Arc::default(),
+            partials_every: None,
+            live: Live::default(),
+        }
     }
 
     fn answer(&self, ask: Option<u32>, sound: &Sound) -> Result<Transcript, ModelError> {
@@ -93,10 +127,7 @@ impl FakeStt {
             Hears::World(world) => world.words(from, to),
             Hears::Sentence(sentence) if sound.is_loud => (*sentence).to_owned(),
             Hears::Sentence(_) => String::new(),
-            Hears::Nothing => {
-                let reason = "told to fail".to_owned();
-                return Err(ModelError::Engine { engine: "fake stt", reason });
-            }
+            Hears::Nothing => return Err(told_to_fail("fake stt")),
         };
         Ok(Transcript {
             text,
@@ -149,7 +180,7 @@ impl SpeechToText for FakeStt {
                         None
                     }
                     SttInput::Finalize { ask } => {
-                        tokio::time::sleep(stt.delay).await;
+                        tokio::time::sleep(stt.delay()).await;
                         Some(ask)
                     }
                 };

@@ -173,6 +173,6 @@ fn tone(n: usize) -> Frame {
     Frame::new(samples, HZ, MediaTime::from_ms(20 * n as u64))
 }
 
-fn told_to_fail(engine: &'static str) -> ModelError {
+pub(crate) fn told_to_fail(engine: &'static str) -> ModelError {
     ModelError::Engine { engine, reason: "told to fail".to_owned() }
 }

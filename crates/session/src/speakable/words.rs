@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Written with a full stop behind, which may be missing only where the last column says so.
-const ABBREVIATIONS: [(&str, &str, Stop); 29] = [
+const ABBREVIATIONS: [(&str, &str, Stop); 39] = [
     ("Mr", "Mister", Stop::MayMiss),
     ("Mrs", "Missus", Stop::MayMiss),
     ("Ms", "Miz", Stop::MayMiss),
@@ -36,6 +36,16 @@ const ABBREVIATIONS: [(&str, &str, Stop); 29] = [
     ("est", "established", Stop::Needed),
     ("misc", "miscellaneous", Stop::MayMiss),
     ("tel", "telephone", Stop::Needed),
+    ("Mon", "Monday", Stop::Needed),
+    ("Tue", "Tuesday", Stop::Needed),
+    ("Tues", "Tuesday", Stop::Needed),
+    ("Wed", "Wednesday", Stop::Needed),
+    ("Thu", "Thursday", Stop::Needed),
+    ("Thur", "Thursday", Stop::Needed),
+    ("Thurs", "Thursday", Stop::Needed),
+    ("Fri", "Friday", Stop::Needed),
+    ("Sat", "Saturday", Stop::Needed),
+    ("Sun", "Sunday", Stop::Needed),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

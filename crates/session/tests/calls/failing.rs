@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trunkline_session::HangupReason;
-use trunkline_testkit::{FakeStt, FakeTts, Sent};
+use trunkline_testkit::{FakeStt, FakeTts, FakeVad, Sent};
 
 use crate::stage::{Call, Played};
 
@@ -87,4 +87,29 @@ async fn a_language_model_that_hangs_does_not_leave_the_line_dead() {
     let played = call.play().await;
     assert_apology(&played);
     assert!(played.took < Duration::from_secs(30), "{:?}", played.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_gone_deaf_is_on_record_and_ends_politely() {
+    let mut call = Call::new(&[(1000, 1000, QUESTION)], &["At nine."]);
+    call.fakes.vad = FakeVad::failing();
+    let played = call.play().await;
+    assert_eq!(played.told("failed").len(), 1);
+    assert!(played.talk().ends_with(&["agent: Goodbye.".to_owned()]), "{:?}", played.talk());
+    assert!(played.took < Duration::from_secs(20), "{:?}", played.took);
+    assert_eq!(played.fakes.live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_turn_is_answered_after_a_recognizer_that_failed_once() {
+    let says = [(1000, 1000, QUESTION), (8000, 1000, "When do you close?")];
+    let mut call = Call::new(&says, &["At six."]);
+    // The first answer is too late; by the second question the recognizer has recovered.
+    let slow = FakeStt::new(trunkline_testkit::World::new(&says), Duration::from_millis(100));
+    call.fakes.stt = slow.late_once(Duration::from_secs(5));
+    let played = call.hung_up_at(13_000).play().await;
+    assert_eq!(
+        played.talk()[1..],
+        ["agent: Once more?", "caller: When do you close?", "agent: At six."]
+    );
 }
