@@ -180,3 +180,47 @@ pub(crate) fn address_of(uri: &rsipstack::sip::Uri) -> Option<SocketAddr> {
         rsipstack::sip::Host::Domain(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_behind_a_translator_of_addresses_is_reached_where_it_came_from() {
+        let source: SocketAddr = "198.51.100.1:61000".parse().unwrap();
+        for (next_hop, is_routed, expected) in [
+            ("sip:a@10.0.0.5:5060", false, "198.51.100.1:61000"),
+            ("sip:a@198.51.100.1:5080", false, "198.51.100.1:5080"),
+            ("sip:a@phone.example", false, "198.51.100.1:61000"),
+            ("sip:192.0.2.50:5070;lr", true, "192.0.2.50:5070"),
+            ("sip:192.0.2.50;lr", true, "192.0.2.50:5060"),
+        ] {
+            let uri = rsipstack::sip::Uri::try_from(next_hop).unwrap();
+            assert_eq!(destination(&uri, source, is_routed).to_string(), expected, "{next_hop}");
+        }
+    }
+
+    #[test]
+    fn a_dialog_is_found_until_its_registration_is_dropped() {
+        let registry = Registry::default();
+        let key = DialogKey { call_id: "c".into(), local_tag: "t".into() };
+        let registration = registry.enter(key.clone());
+        assert!(registry.find(&key).is_some());
+        assert_eq!(registry.len(), 1);
+        drop(registration);
+        assert!(registry.find(&key).is_none());
+        assert_eq!(registry.len(), 0);
+    }
+
+    #[test]
+    fn news_nobody_reads_is_lost_but_the_end_is_not() {
+        let (mut call_line, end) = line("c".into());
+        for _ in 0..NEWS + 5 {
+            end.tell(News::Pressed(Digit('1')));
+        }
+        drop(end);
+        let read = std::iter::from_fn(|| call_line.news.try_recv().ok()).count();
+        assert_eq!(read, NEWS);
+        assert!(matches!(call_line.news.try_recv(), Err(mpsc::error::TryRecvError::Disconnected)));
+    }
+}

@@ -37,7 +37,7 @@ pub struct DialOptions {
 
 impl Default for DialOptions {
     fn default() -> Self {
-        Self { from: None, timeout: Duration::from_secs(60), codecs: Codec::ALL.into() }
+        Self { from: None, timeout: Duration::from_mins(1), codecs: Codec::ALL.into() }
     }
 }
 
@@ -77,19 +77,20 @@ impl Dialer {
     pub async fn dial(&self, uri: &str, options: DialOptions) -> Result<SipCall, DialError> {
         let target = Target::of(uri).await?;
         let stack = self.shared.stack.clone();
-        let hop = stack.hop(target.peer, target.transport).await.map_err(|error| match error {
-            SipError::Io(source) => DialError::Unreachable { uri: uri.to_owned(), source },
-            other => DialError::Sip(other),
+        let hop = stack.hop(target.peer, target.transport).await.map_err(|error| {
+            if let SipError::Io(source) = error {
+                return DialError::Unreachable { uri: uri.to_owned(), source };
+            }
+            DialError::Sip(error)
         })?;
         let ip = match self.shared.config.media_ip {
             Some(ip) => ip,
             None => hop.local.ip(),
         };
         let socket = MediaSocket::open(&self.shared.ports, stack.local().ip(), ip).await?;
-        let ours =
-            Description::new(socket.advertised(), options.codecs, rand::random::<u32>().into());
-        let (call_line, answered) =
-            self.start(&target, hop, ours, options.from, options.timeout).await?;
+        let id = rand::random::<u32>().into();
+        let ours = Description::new(socket.advertised(), options.codecs.as_slice(), id);
+        let (call_line, answered) = self.start(&target, hop, ours, &options).await?;
         let Answered { negotiated } =
             answered.await.map_err(|_| DialError::Sip(SipError::Ended))??;
         let session = RtpSession::new(socket, Some(negotiated));
@@ -101,10 +102,10 @@ impl Dialer {
         target: &Target,
         hop: Hop,
         ours: Description,
-        from: Option<String>,
-        timeout: Duration,
+        options: &DialOptions,
     ) -> Result<(CallLine, oneshot::Receiver<Result<Answered, DialError>>), DialError> {
-        let from = from.unwrap_or_else(|| format!("sip:caller@{}", hop.local));
+        let timeout = options.timeout;
+        let from = options.from.clone().unwrap_or_else(|| format!("sip:caller@{}", hop.local));
         if from.contains(['\r', '\n', '<', '>', '"']) {
             let reason = "the caller's address has characters that no address has".to_owned();
             return Err(DialError::BadUri { uri: from, reason });
@@ -148,9 +149,8 @@ impl Target {
             }
             None => return Err(bad("write sip:user@host".into())),
         }
-        let transport = parsed.params.iter().find_map(|param| match param {
-            Param::Transport(transport) => Some(*transport),
-            _ => None,
+        let transport = parsed.params.iter().find_map(|param| {
+            if let Param::Transport(transport) = param { Some(*transport) } else { None }
         });
         let transport = match transport {
             None | Some(Transport::Udp) => Transport::Udp,

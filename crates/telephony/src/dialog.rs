@@ -92,7 +92,7 @@ impl Dialog {
     /// Takes what the 2xx to our first INVITE says: tag, target and route.
     pub(crate) fn answered(&mut self, response: &Response) {
         if let Ok(to) = response.to_header() {
-            self.remote = to.value().to_owned();
+            to.value().clone_into(&mut self.remote);
         }
         self.routes = record_routes(&response.headers);
         self.routes.reverse();
@@ -122,21 +122,20 @@ impl Dialog {
     /// The next request of ours.
     pub(crate) fn request(&mut self, method: Method, hop: &Hop, extra: Extra) -> Request {
         self.local_seq += 1;
-        self.request_numbered(method, self.local_seq, &hop.via(), hop, extra)
+        self.request_numbered(&hop.via(), (self.local_seq, method), hop, extra)
     }
 
     /// The CANCEL of `invite`: everything as in it, its branch too (RFC 3261, section 9.1).
     pub(crate) fn cancel(&self, invite: &Request, hop: &Hop) -> Option<Request> {
         let via = invite.via_header().ok()?.value().to_owned();
         let seq = invite.cseq_header().ok()?.seq().ok()?;
-        Some(self.request_numbered(Method::Cancel, seq, &via, hop, Extra::default()))
+        Some(self.request_numbered(&via, (seq, Method::Cancel), hop, Extra::default()))
     }
 
     fn request_numbered(
         &self,
-        method: Method,
-        seq: u32,
         via: &str,
+        (seq, method): (u32, Method),
         hop: &Hop,
         extra: Extra,
     ) -> Request {
@@ -173,18 +172,12 @@ impl Dialog {
         let succeeds = (200..300).contains(&status.code());
         let mut headers = Headers::default();
         for header in request.headers.iter() {
-            match header {
-                Header::Via(_) | Header::From(_) | Header::CallId(_) | Header::CSeq(_) => {
-                    headers.push(header.clone());
-                }
-                Header::To(to) if to.tag().is_ok_and(|tag| tag.is_some()) => {
-                    headers.push(header.clone());
-                }
-                Header::To(_) => {
-                    headers.push(Header::To(untyped::To::new(self.local.clone())));
-                }
-                Header::RecordRoute(_) => headers.push(header.clone()),
-                _ => {}
+            if let Header::To(to) = header
+                && !to.tag().is_ok_and(|tag| tag.is_some())
+            {
+                headers.push(Header::To(untyped::To::new(self.local.clone())));
+            } else if is_repeated(header) {
+                headers.push(header.clone());
             }
         }
         if matches!(request.method, Method::Invite | Method::Update) {
@@ -228,6 +221,19 @@ fn call_id(request: &Request) -> Option<String> {
     Some(request.call_id_header().ok()?.value().to_owned())
 }
 
+/// What a response repeats of its request (RFC 3261, sections 8.2.6.2 and 12.1.1).
+fn is_repeated(header: &Header) -> bool {
+    matches!(
+        header,
+        Header::Via(_)
+            | Header::From(_)
+            | Header::To(_)
+            | Header::CallId(_)
+            | Header::CSeq(_)
+            | Header::RecordRoute(_)
+    )
+}
+
 /// Body and what describes it.
 fn finish(headers: &mut Headers, extra: Extra) -> Vec<u8> {
     headers.extend(extra.headers);
@@ -265,12 +271,96 @@ fn address_only(uri: &Uri) -> Uri {
 fn record_routes(headers: &Headers) -> Vec<String> {
     headers
         .iter()
-        .filter_map(|header| match header {
-            Header::RecordRoute(route) => Some(route.value()),
-            _ => None,
+        .filter_map(|header| {
+            if let Header::RecordRoute(route) = header { Some(route.value()) } else { None }
         })
         .flat_map(|value| value.split(','))
         .map(|route| route.trim().to_owned())
         .filter(|route| !route.is_empty())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:demo@192.0.2.1 SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n\
+        Record-Route: <sip:p2.example;lr>, <sip:192.0.2.200:5070;lr>\r\n\
+        Record-Route: <sip:p0.example;lr>\r\n\
+        From: <sip:a@198.51.100.7>;tag=theirs\r\nTo: <sip:demo@192.0.2.1>\r\n\
+        Call-ID: c1\r\nCSeq: 41 INVITE\r\nContact: \"A\" <sip:a@198.51.100.7:5080>\r\n\
+        Content-Length: 0\r\n\r\n";
+
+    fn request(text: &str) -> Request {
+        Request::try_from(text).unwrap()
+    }
+
+    fn called() -> Dialog {
+        Dialog::called(&request(INVITE), "ours", "trunkline").unwrap()
+    }
+
+    fn in_dialog(seq: u32) -> Request {
+        let text = INVITE
+            .replace("INVITE sip", "BYE sip")
+            .replace("41 INVITE", &format!("{seq} BYE"))
+            .replace("To: <sip:demo@192.0.2.1>", "To: <sip:demo@192.0.2.1>;tag=ours");
+        request(&text)
+    }
+
+    #[test]
+    fn the_called_side_keeps_the_order_of_proxies_and_the_calling_side_reverses_it() {
+        let called = called();
+        assert_eq!(
+            called.routes,
+            ["<sip:p2.example;lr>", "<sip:192.0.2.200:5070;lr>", "<sip:p0.example;lr>"]
+        );
+        assert!(called.is_routed());
+        assert_eq!(called.next_hop().to_string(), "sip:p2.example;lr");
+
+        let text = INVITE
+            .replace("INVITE sip:demo@192.0.2.1 SIP/2.0", "SIP/2.0 200 OK")
+            .replace("To: <sip:demo@192.0.2.1>", "To: <sip:demo@192.0.2.1>;tag=far");
+        let response = Response::try_from(text.as_str()).unwrap();
+        let key = DialogKey { call_id: "c1".into(), local_tag: "ours".into() };
+        let to = Uri::try_from("sip:demo@192.0.2.1;transport=tcp").unwrap();
+        let mut calling = Dialog::calling(key, "<sip:me@192.0.2.9>", &to, "trunkline");
+        assert_eq!(calling.remote, "<sip:demo@192.0.2.1>");
+        calling.answered(&response);
+        assert_eq!(calling.next_hop().to_string(), "sip:p0.example;lr");
+        assert_eq!(calling.target.to_string(), "sip:a@198.51.100.7:5080");
+        assert!(calling.remote.ends_with(";tag=far"));
+    }
+
+    #[test]
+    fn requests_out_of_order_are_told_from_new_ones() {
+        let mut dialog = called();
+        assert!(dialog.take(&in_dialog(42)));
+        assert!(dialog.take(&in_dialog(50)));
+        assert!(!dialog.take(&in_dialog(49)));
+    }
+
+    #[test]
+    fn a_request_names_its_dialog_only_by_our_tag() {
+        assert_eq!(key_of(&request(INVITE)), None);
+        assert_eq!(key_of(&in_dialog(42)), Some(called().key));
+    }
+
+    #[test]
+    fn a_new_contact_moves_the_target_and_nonsense_does_not() {
+        let mut dialog = called();
+        let moved = request(&INVITE.replace("198.51.100.7:5080", "203.0.113.5:6000"));
+        dialog.retarget(&moved.headers);
+        assert_eq!(dialog.target.to_string(), "sip:a@203.0.113.5:6000");
+        let nonsense = request(&INVITE.replace("<sip:a@198.51.100.7:5080>", "<>"));
+        dialog.retarget(&nonsense.headers);
+        assert_eq!(dialog.target.to_string(), "sip:a@203.0.113.5:6000");
+    }
+
+    #[test]
+    fn a_peer_without_contact_is_reached_where_it_says_it_is() {
+        let bare = request(&INVITE.replace("Contact: \"A\" <sip:a@198.51.100.7:5080>\r\n", ""));
+        let dialog = Dialog::called(&bare, "ours", "trunkline").unwrap();
+        assert_eq!(dialog.target.to_string(), "sip:a@198.51.100.7");
+    }
 }

@@ -80,7 +80,7 @@ impl MicrophoneLeg {
             self.inputs.push_back(LegInput::Sounding(Instant::now()));
         }
         self.inputs.extend(tick.played.iter().map(|&mark| LegInput::Played(mark)));
-        self.devices.play(tick.samples.to_vec());
+        self.devices.play(tick.samples);
         if let Some(reason) = self.ending
             && self.playout.is_empty()
         {

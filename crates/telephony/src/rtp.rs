@@ -249,14 +249,12 @@ impl RtpSession {
         }
         let destination = self.destination()?;
         let timestamp = self.out.timestamp();
-        let packet = match (negotiated.dtmf, self.keys.pressed.next(timestamp)) {
-            (Some(payload_type), Some(event)) => {
-                self.out.packet_at(event.timestamp, payload_type, event.is_first, &event.payload)
-            }
-            _ => {
-                let payload = encode(negotiated.codec, samples);
-                self.out.packet_at(timestamp, negotiated.payload_type, is_onset, &payload)
-            }
+        let event = self.keys.pressed.next(timestamp);
+        let packet = if let Some((payload_type, event)) = negotiated.dtmf.zip(event) {
+            self.out.packet_at(event.timestamp, payload_type, event.is_first, &event.payload)
+        } else {
+            let payload = encode(negotiated.codec, samples);
+            self.out.packet_at(timestamp, negotiated.payload_type, is_onset, &payload)
         };
         self.socket.rtp.try_send_to(&packet, destination).ok()?;
         self.out.count(packet.len());

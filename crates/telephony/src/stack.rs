@@ -184,20 +184,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 impl Hop {
     /// A fresh `Via` (RFC 3261, section 8.1.1.7).
     pub(crate) fn via(&self) -> String {
-        let transport = match self.transport {
-            Transport::Tcp => "TCP",
-            _ => "UDP",
-        };
+        let transport = if self.is_tcp() { "TCP" } else { "UDP" };
         format!("SIP/2.0/{transport} {};rport{}", self.local, make_via_branch())
     }
 
     /// Our `Contact` address.
     pub(crate) fn contact(&self) -> String {
-        let transport = match self.transport {
-            Transport::Tcp => ";transport=tcp",
-            _ => "",
-        };
+        let transport = if self.is_tcp() { ";transport=tcp" } else { "" };
         format!("<sip:trunkline@{}{transport}>", self.local)
+    }
+
+    fn is_tcp(&self) -> bool {
+        self.transport == Transport::Tcp
     }
 }
 
@@ -209,9 +207,10 @@ async fn sockets(
     for attempt in 1.. {
         let failed =
             |transport, address| move |source| SipError::Bind { transport, address, source };
-        let udp = match config.udp {
-            true => Some(UdpSocket::bind(config.bind).await.map_err(failed("udp", config.bind))?),
-            false => None,
+        let udp = if config.udp {
+            Some(UdpSocket::bind(config.bind).await.map_err(failed("udp", config.bind))?)
+        } else {
+            None
         };
         let mut address = match &udp {
             Some(socket) => socket.local_addr()?,

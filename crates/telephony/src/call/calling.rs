@@ -61,11 +61,11 @@ impl Calling {
             () = done.closed() => Outcome::GaveUp,
         };
         match outcome {
-            Outcome::Final(response) => self.on_final(invite, response, done).await,
+            Outcome::Final(response) => Box::pin(self.on_final(invite, response, done)).await,
             Outcome::Failed => drop(done.send(Err(DialError::Timeout))),
             Outcome::GaveUp => {
                 drop(done.send(Err(DialError::Timeout)));
-                self.cancel(invite).await;
+                Box::pin(self.cancel(invite)).await;
             }
         }
     }
@@ -84,9 +84,10 @@ impl Calling {
     ) {
         let status = response.status_code.code();
         if response.status_code.kind() != StatusCodeKind::Successful {
-            let error = match response.status_code {
-                StatusCode::RequestTimeout => DialError::Timeout,
-                _ => DialError::Rejected { status, reason: reason(&response) },
+            let error = if response.status_code == StatusCode::RequestTimeout {
+                DialError::Timeout
+            } else {
+                DialError::Rejected { status, reason: reason(&response) }
             };
             return drop(done.send(Err(error)));
         }
@@ -98,7 +99,7 @@ impl Calling {
                 if done.send(Ok(Answered { negotiated })).is_err() {
                     return talking.bye().await;
                 }
-                talking.run().await;
+                Box::pin(talking.run()).await;
             }
             Err(error) => {
                 drop(done.send(Err(crate::SipError::Sdp(error).into())));

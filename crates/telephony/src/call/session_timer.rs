@@ -72,7 +72,7 @@ impl SessionTimer {
         let after = match self.refresher {
             Refresher::Us => whole / 2,
             // RFC 4028, section 10: a little before it expires.
-            Refresher::Peer => whole - Duration::from_secs(32).min(whole / 3),
+            Refresher::Peer => whole.saturating_sub(Duration::from_secs(32).min(whole / 3)),
         };
         (self.refreshed + after, self.refresher)
     }
@@ -128,15 +128,15 @@ mod tests {
     fn a_call_ends_a_little_before_its_session_expires() {
         let mut timer = timer("90");
         let (due, refresher) = timer.due();
-        assert_eq!((due - timer.refreshed, refresher), (Duration::from_secs(60), Refresher::Peer));
+        assert_eq!((due - timer.refreshed, refresher), (Duration::from_mins(1), Refresher::Peer));
         let later = timer.refreshed + Duration::from_secs(50);
         timer.refresh(later);
-        assert_eq!(timer.due().0, later + Duration::from_secs(60));
+        assert_eq!(timer.due().0, later + Duration::from_mins(1));
     }
 
     #[test]
     fn we_refresh_at_half_time() {
         let timer = timer("1800;refresher=uas");
-        assert_eq!(timer.due(), (timer.refreshed + Duration::from_secs(900), Refresher::Us));
+        assert_eq!(timer.due(), (timer.refreshed + Duration::from_mins(15), Refresher::Us));
     }
 }

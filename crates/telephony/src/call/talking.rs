@@ -52,17 +52,13 @@ impl Described {
         &mut self,
         offer: Option<&str>,
     ) -> Result<(String, Option<Negotiated>), SdpError> {
-        match offer {
-            Some(offer) => {
-                let (text, negotiated) = self.ours.answer(offer, self.direction)?;
-                self.awaits_answer = false;
-                Ok((text, Some(negotiated)))
-            }
-            None => {
-                self.awaits_answer = true;
-                Ok((self.ours.offer(self.direction), None))
-            }
-        }
+        let Some(offer) = offer else {
+            self.awaits_answer = true;
+            return Ok((self.ours.offer(self.direction), None));
+        };
+        let (text, negotiated) = self.ours.answer(offer, self.direction)?;
+        self.awaits_answer = false;
+        Ok((text, Some(negotiated)))
     }
 
     /// The answer that an ACK brings, when one is awaited.

@@ -79,7 +79,7 @@ fn form(head: &Head<'_>, method: &str, uri: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Via, From, To, Call-ID and CSeq, the last four exactly once.
+/// `Via`, and exactly one `From`, `To`, `Call-ID` and `CSeq`.
 fn mandatory(head: &Head<'_>) -> Result<(), Refusal> {
     if head.first("via").is_none_or(|via| !is_via(via)) || head.all("via").any(has_gaps) {
         return Err(Refusal::new(400, "Missing or Malformed Via"));
@@ -238,14 +238,13 @@ fn elsewhere(method: &str, in_dialog: bool) -> Result<(), Refusal> {
     let allow = || format!("Allow: {ALLOW}");
     match method {
         "INVITE" | "ACK" | "CANCEL" => Ok(()),
-        "OPTIONS" if in_dialog => Ok(()),
+        "OPTIONS" | "BYE" | "INFO" | "UPDATE" if in_dialog => Ok(()),
         "OPTIONS" => Err(Refusal::new(200, "OK")
             .with(allow())
             .with(format!("Accept: {ACCEPT}"))
             .with(format!("Supported: {SUPPORTED}"))
             .with("Accept-Encoding: identity".into())
             .with("Accept-Language: en".into())),
-        "BYE" | "INFO" | "UPDATE" if in_dialog => Ok(()),
         _ if IN_DIALOG.contains(&method) => {
             Err(Refusal::new(481, "Call/Transaction Does Not Exist"))
         }

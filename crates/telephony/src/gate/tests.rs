@@ -1,3 +1,5 @@
+//! What the gate lets through, and what it answers.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -22,7 +24,7 @@ fn status(message: &str) -> u16 {
     match judge(message.as_bytes()) {
         Verdict::Pass | Verdict::PassAs(_) => 0,
         Verdict::Drop(_) | Verdict::KeepAlive(_) => 1,
-        Verdict::Reply(reply) => String::from_utf8(reply).unwrap()[8..11].parse().unwrap(),
+        Verdict::Reply(reply) => std::str::from_utf8(&reply[8..11]).unwrap().parse().unwrap(),
     }
 }
 

@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::cast_possible_truncation, reason = "a sine of 8000 fits")]
     fn tone(n: u64) -> Vec<i16> {
         let phase = |k: u64| f64::from(u32::try_from((n * 160 + k) % 8000).unwrap()) / 8000.0;
         (0..160)

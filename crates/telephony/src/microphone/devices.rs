@@ -37,7 +37,7 @@ impl Devices {
         let hold = move || {
             let opened = open_streams(heard_tx, spoken_rx);
             let (rates, streams) = match opened {
-                Ok((rates, streams)) => (Ok(rates), Some(streams)),
+                Ok(open) => (Ok((open.microphone_hz, open.speaker_hz)), Some(open)),
                 Err(error) => (Err(error), None),
             };
             if ready_tx.send(rates).is_ok() && streams.is_some() {
@@ -64,29 +64,41 @@ impl Devices {
     }
 }
 
+/// Streams that run until dropped, and their rates.
+struct Open {
+    microphone_hz: u32,
+    speaker_hz: u32,
+    _streams: (Stream, Stream),
+}
+
 fn open_streams(
     heard: mpsc::Sender<Vec<i16>>,
     spoken: Receiver<Vec<i16>>,
-) -> Result<((u32, u32), (Stream, Stream)), MicrophoneError> {
+) -> Result<Open, MicrophoneError> {
     let host = cpal::default_host();
     let microphone = host.default_input_device().ok_or(MicrophoneError::None("microphone"))?;
     let speaker = host.default_output_device().ok_or(MicrophoneError::None("speaker"))?;
     let input = microphone.default_input_config().map_err(unusable("microphone"))?;
     let output = speaker.default_output_config().map_err(unusable("speaker"))?;
-    let rates = (input.sample_rate(), output.sample_rate());
     let listening = match input.sample_format() {
         SampleFormat::F32 => listen::<f32>(&microphone, &input, heard),
         SampleFormat::I32 => listen::<i32>(&microphone, &input, heard),
-        _ => listen::<i16>(&microphone, &input, heard),
+        SampleFormat::I16 => listen::<i16>(&microphone, &input, heard),
+        other => Err(unusable("microphone")(format!("its samples are {other}"))),
     }?;
     let speaking = match output.sample_format() {
         SampleFormat::F32 => speak::<f32>(&speaker, &output, spoken),
         SampleFormat::I32 => speak::<i32>(&speaker, &output, spoken),
-        _ => speak::<i16>(&speaker, &output, spoken),
+        SampleFormat::I16 => speak::<i16>(&speaker, &output, spoken),
+        other => Err(unusable("speaker")(format!("its samples are {other}"))),
     }?;
     listening.play().map_err(unusable("microphone"))?;
     speaking.play().map_err(unusable("speaker"))?;
-    Ok((rates, (listening, speaking)))
+    Ok(Open {
+        microphone_hz: input.sample_rate(),
+        speaker_hz: output.sample_rate(),
+        _streams: (listening, speaking),
+    })
 }
 
 fn unusable<E: ToString>(what: &'static str) -> impl Fn(E) -> MicrophoneError {

@@ -45,7 +45,7 @@ impl DtmfReceiver {
         let heard = Heard { timestamp, event, duration, is_over };
         let is_new = match self.last {
             None => true,
-            Some(last) => is_new(&last, &heard),
+            Some(last) => is_new(last, heard),
         };
         let is_old = self.last.is_some_and(|last| is_before(timestamp, last.timestamp));
         if !is_old {
@@ -55,7 +55,7 @@ impl DtmfReceiver {
     }
 }
 
-fn is_new(last: &Heard, heard: &Heard) -> bool {
+fn is_new(last: Heard, heard: Heard) -> bool {
     if heard.timestamp == last.timestamp {
         return heard.event != last.event;
     }

@@ -61,9 +61,10 @@ impl MediaSocket {
     }
 
     async fn open_at(bind: IpAddr, port: u16, advertised: IpAddr) -> io::Result<Self> {
-        let rtp = UdpSocket::bind((bind, port)).await?;
-        let rtcp = UdpSocket::bind((bind, port + 1)).await?;
-        Ok(Self { rtp, rtcp, advertised: SocketAddr::new(advertised, port) })
+        let media = UdpSocket::bind((bind, port)).await?;
+        let reports = UdpSocket::bind((bind, port + 1)).await?;
+        let advertised = SocketAddr::new(advertised, port);
+        Ok(Self { rtp: media, rtcp: reports, advertised })
     }
 
     /// Where the other side sends its sound.

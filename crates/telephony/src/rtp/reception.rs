@@ -52,14 +52,13 @@ impl Reception {
     /// those of keys, do not count for jitter.
     pub(super) fn receive(&mut self, now: Instant, packet: Numbered, is_timed: bool) {
         let follows = self.stream.as_mut().filter(|stream| stream.ssrc == packet.ssrc);
-        let stream = match follows.and_then(|stream| stream.follow(packet.seq).then_some(stream)) {
-            Some(stream) => stream,
-            None => {
-                self.earlier = self.counts();
-                self.last_sender_report = None;
-                self.stream.insert(Stream::new(packet))
-            }
-        };
+        let follows = follows.is_some_and(|stream| stream.follow(packet.seq));
+        if !follows {
+            self.earlier = self.counts();
+            self.last_sender_report = None;
+            self.stream = Some(Stream::new(packet));
+        }
+        let Some(stream) = &mut self.stream else { return };
         stream.received += 1;
         if is_timed {
             stream.time(now, packet.timestamp);
@@ -92,7 +91,7 @@ impl Reception {
         let received = counts.received - stream.reported.received;
         stream.reported = counts;
         let lost = expected.saturating_sub(received);
-        let fraction_lost = if expected == 0 { 0 } else { lost * 256 / expected };
+        let fraction_lost = (lost * 256).checked_div(expected).unwrap_or(0);
         let (last_sender_report, delay) = match self.last_sender_report {
             None => (0, 0),
             Some((at, ntp)) => (middle(ntp), since(now, at)),

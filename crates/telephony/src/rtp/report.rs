@@ -27,9 +27,8 @@ pub(super) fn is_report(bytes: &[u8]) -> bool {
 /// The NTP time of the sender report in a packet.
 pub(super) fn sender_report(bytes: &[u8]) -> Option<u64> {
     let compound = Compound::parse(bytes).ok()?;
-    compound.flatten().find_map(|packet| match packet {
-        Packet::Sr(report) => Some(report.ntp_timestamp()),
-        _ => None,
+    compound.flatten().find_map(|packet| {
+        if let Packet::Sr(report) = packet { Some(report.ntp_timestamp()) } else { None }
     })
 }
 
@@ -83,4 +82,85 @@ fn ntp(now: SystemTime) -> u64 {
 
 fn low_half(number: u64) -> u32 {
     u32::try_from(number & 0xffff_ffff).expect("32 bits fit")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn block() -> Block {
+        Block {
+            ssrc: 7,
+            fraction_lost: 25,
+            lost: 10,
+            highest: 70_000,
+            jitter: 12,
+            last_sender_report: 1,
+            delay: 2,
+        }
+    }
+
+    fn kinds(bytes: &[u8]) -> Vec<u8> {
+        let mut kinds = Vec::new();
+        let mut rest = bytes;
+        while let [_, kind, high, low, ..] = rest {
+            kinds.push(*kind);
+            let words = usize::from(u16::from_be_bytes([*high, *low])) + 1;
+            rest = &rest[words * 4..];
+        }
+        kinds
+    }
+
+    #[test]
+    fn a_listener_reports_as_receiver_and_a_speaker_as_sender() {
+        let mut out = Outgoing::random();
+        assert_eq!(kinds(&compound(&out, None, Last::No)), [201, 202]);
+        out.count(172);
+        let report = compound(&out, Some(&block()), Last::Yes);
+        assert_eq!(kinds(&report), [200, 202, 203]);
+        assert!(is_report(&report));
+        let ntp_seconds = sender_report(&report).unwrap() >> 32;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + NTP_OFFSET;
+        assert!(now - ntp_seconds <= 1);
+    }
+
+    #[test]
+    fn what_was_received_is_reported() {
+        let mut out = Outgoing::random();
+        out.count(172);
+        let report = compound(&out, Some(&block()), Last::No);
+        let parsed = Compound::parse(&report).unwrap();
+        let blocks: Vec<_> = parsed
+            .flatten()
+            .filter_map(|packet| if let Packet::Sr(report) = packet { Some(report) } else { None })
+            .flat_map(|report| {
+                report
+                    .report_blocks()
+                    .map(|block| (block.ssrc(), block.fraction_lost(), block.cumulative_lost()))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(blocks, [(7, 25, 10)]);
+    }
+
+    #[test]
+    fn sound_is_not_taken_for_a_report() {
+        let mut out = Outgoing::random();
+        for marker in [true, false] {
+            for payload_type in [0, 8, 96, 101, 127] {
+                let packet = out.packet_at(0, payload_type, marker, &[0; 160]);
+                assert!(!is_report(&packet), "{payload_type}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _found = sender_report(&bytes);
+            let _packet = rtp_types::RtpPacket::parse(&bytes).map(|packet| packet.payload().len());
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! Offers and answers.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -26,7 +26,7 @@ const MAX_CONNECTIONS: usize = 1024;
 /// A message that has begun is whole within this, or the connection is closed.
 const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// A connection without a message for this long is closed.
-const IDLE: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_mins(30);
 /// A peer that does not read for this long is cut off.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// Our own answers waiting to be written; the connection is closed when full.

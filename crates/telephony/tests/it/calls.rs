@@ -81,8 +81,8 @@ async fn a_rejected_call_says_why() {
         assert!(incoming.from().starts_with("sip:caller@127.0.0.1"), "{}", incoming.from());
         incoming.reject(486, None).await;
     };
-    let (dialed, ()) = tokio::join!(dialer.dial(&uri, DialOptions::default()), rejecting);
-    assert!(matches!(dialed, Err(DialError::Rejected { status: 486, .. })));
+    let (outcome, ()) = tokio::join!(dialer.dial(&uri, DialOptions::default()), rejecting);
+    assert!(matches!(outcome, Err(DialError::Rejected { status: 486, .. })));
 }
 
 #[tokio::test]
@@ -98,8 +98,8 @@ async fn a_caller_that_gives_up_while_it_rings_is_noticed() {
             tokio::time::sleep(Duration::from_millis(900)).await;
             incoming.answer().await
         };
-        let (dialed, answered) = tokio::join!(dialer.dial(&uri, options), ringing);
-        assert!(matches!(dialed, Err(DialError::Timeout)));
+        let (outcome, answered) = tokio::join!(dialer.dial(&uri, options), ringing);
+        assert!(matches!(outcome, Err(DialError::Timeout)));
         assert!(matches!(answered, Err(SipError::Cancelled)), "{transport}");
         assert_eq!(server.calls_in_progress(), 0);
     }
@@ -146,8 +146,8 @@ async fn one_call_too_many_is_told_to_come_back() {
 async fn an_offer_without_a_common_codec_is_refused() {
     let server = server().await;
     let options = DialOptions { codecs: Vec::new(), ..DialOptions::default() };
-    let dialed = dialer().await.dial(&uri(&server, "udp"), options).await;
-    assert!(matches!(dialed, Err(DialError::Rejected { status: 488, .. })));
+    let outcome = dialer().await.dial(&uri(&server, "udp"), options).await;
+    assert!(matches!(outcome, Err(DialError::Rejected { status: 488, .. })));
 }
 
 #[tokio::test]
@@ -202,8 +202,8 @@ async fn a_port_in_use_is_said_so() {
 async fn nonsense_addresses_are_explained() {
     let dialer: Dialer = dialer().await;
     for uri in ["demo", "sips:demo@127.0.0.1", "tel:+1555", "sip:a b@127.0.0.1", "sip:"] {
-        let dialed = dialer.dial(uri, DialOptions::default()).await;
-        assert!(matches!(dialed, Err(DialError::BadUri { .. })), "{uri}");
+        let outcome = dialer.dial(uri, DialOptions::default()).await;
+        assert!(matches!(outcome, Err(DialError::BadUri { .. })), "{uri}");
     }
     let nobody = dialer.dial("sip:a@127.0.0.1:9;transport=tcp", DialOptions::default()).await;
     assert!(matches!(nobody, Err(DialError::Unreachable { .. })));

@@ -113,7 +113,11 @@ async fn a_flush_stops_the_reply_within_60_ms() {
                 LegInput::Audio(_) => ticks += 1,
                 LegInput::Flushed { last, since_mark } => flushed = Some((last, since_mark, ticks)),
                 LegInput::Gone(_) => return flushed,
-                _ => {}
+                LegInput::Pressed(_)
+                | LegInput::Played(_)
+                | LegInput::Sounding(_)
+                | LegInput::Held
+                | LegInput::Resumed => {}
             }
             if ticks == 30 && flushed.is_none() {
                 leg.send(LegOutput::Flush).unwrap();

@@ -1,6 +1,6 @@
 //! The torture messages of RFC 4475 and RFC 5118 by what is odd about each, and what becomes of it.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -64,10 +64,10 @@ impl Message {
     fn bytes(&self, run: usize) -> Vec<u8> {
         let mut text = format!("{}\r\n", self.line);
         for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-            text.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            write!(text, "Content-Length: {}\r\n", self.body.len()).unwrap();
         }
         format!("{text}\r\n{}", self.body).replace('$', &format!("t{run}")).into_bytes()
     }
@@ -77,6 +77,7 @@ const INVITE: &str = "INVITE sip:demo@127.0.0.1 SIP/2.0";
 const OPTIONS: &str = "OPTIONS sip:demo@127.0.0.1 SIP/2.0";
 
 /// Section of the RFC, message, what comes back.
+#[expect(clippy::too_many_lines, reason = "a table, one message an entry")]
 fn messages() -> Vec<(&'static str, Message, Expected)> {
     let invite = || Message::new(INVITE);
     let options = || Message::new(OPTIONS);
@@ -358,7 +359,7 @@ async fn verdict(server: &mut SipServer, socket: &UdpSocket) -> Expected {
 }
 
 pub(crate) fn status_of(response: &[u8]) -> u16 {
-    std::str::from_utf8(response).unwrap()[8..11].parse().unwrap()
+    std::str::from_utf8(&response[8..11]).unwrap().parse().unwrap()
 }
 
 /// An OPTIONS is answered.

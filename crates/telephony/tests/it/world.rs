@@ -60,14 +60,14 @@ impl World {
         let mut server = SipServer::bind(config).await.unwrap();
         let dialer = dialer().await;
         let uri = uri(&server, transport);
-        let answered = async {
+        let answering = async {
             let mut incoming = server.accept().await.unwrap();
             incoming.ring().await.unwrap();
             incoming.answer().await.unwrap()
         };
-        let dialed = dialer.dial(&uri, DialOptions::default());
+        let dialing = dialer.dial(&uri, DialOptions::default());
         let (call, leg) =
-            timeout(PATIENCE, async { tokio::join!(dialed, answered) }).await.unwrap();
+            timeout(PATIENCE, async { tokio::join!(dialing, answering) }).await.unwrap();
         Self { server, call: call.unwrap(), leg }
     }
 }
@@ -158,6 +158,7 @@ pub(crate) async fn ended(call: &mut SipCall) -> HangupReason {
     .expect("the call ends in time")
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a sine of 8000 fits")]
 pub(crate) fn tone(hz: f64, ms: usize, rate: u32) -> Vec<i16> {
     let samples = ms * usize::try_from(rate).unwrap() / 1000;
     (0..u32::try_from(samples).unwrap())
