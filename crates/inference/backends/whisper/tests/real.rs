@@ -1,6 +1,12 @@
 //! The real module and real models. They are found through `TRUNKLINE_MODELS`; the module lies in the
 //! target folder once `trunkline-whisper-module` is built.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic and say why it skips"
+)]
+
 #[path = "../examples/measure/clips.rs"]
 mod clips;
 
@@ -46,11 +52,14 @@ fn real_monologues_come_out_whole() {
 #[ignore = "needs models"]
 fn real_languages_are_found_out() {
     let Some((whisper, clips)) = model_and_clips("whisper-base") else { return };
-    for language in ["es", "fr"] {
+    for (language, most_percent) in [("es", 70), ("fr", 20)] {
         let clip = |c: &&Clip| c.language == language && c.seconds < 15.0 && !c.text.is_empty();
         let Some(clip) = clips.iter().find(clip) else { continue };
         let (errors, words) = clips::errors(&clip.text, &whole(&whisper, &clip.sound(), "").text);
-        assert!(errors * 2 <= words, "{language}: {errors} of {words} words wrong");
+        assert!(
+            errors * 100 <= words * most_percent,
+            "{language}: {errors} of {words} words wrong"
+        );
     }
 }
 

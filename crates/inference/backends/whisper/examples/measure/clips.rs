@@ -1,5 +1,7 @@
 //! Recorded speech with transcripts, where the machine has it: `../shared/speech` beside the project.
 
+#![expect(clippy::unwrap_used, reason = "a test or an example may panic")]
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -8,7 +10,7 @@ use std::{
 use symphonia::core::{
     codecs::audio::AudioDecoderOptions,
     formats::{FormatOptions, TrackType, probe::Hint},
-    io::MediaSourceStream,
+    io::{MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
 };
 use trunkline_audio::{g711, resample_all};
@@ -39,8 +41,10 @@ pub(crate) fn clips() -> Option<Vec<Clip>> {
 impl Clip {
     /// Its sound, mono at 16 kHz.
     pub(crate) fn sound(&self) -> Vec<i16> {
-        let source =
-            MediaSourceStream::new(Box::new(File::open(&self.path).unwrap()), Default::default());
+        let source = MediaSourceStream::new(
+            Box::new(File::open(&self.path).unwrap()),
+            MediaSourceStreamOptions::default(),
+        );
         let mut reader = symphonia::default::get_probe()
             .probe(&Hint::new(), source, FormatOptions::default(), MetadataOptions::default())
             .unwrap();

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             (wrong, all) = (wrong + errors, all + words);
             times.push(transcript.worked);
             if errors > 0 {
-                println!("{errors:3} {:5.2} s {}", clip.seconds, transcript.text);
+                println!("{errors:3} {:5.2} s {} {}", clip.seconds, clip.kind, transcript.text);
             }
         }
         times.sort();
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             sounds.len(),
             times[times.len() / 2],
             times[times.len() * 95 / 100],
-            processor_time() - before,
+            processor_time().saturating_sub(before),
         );
     }
     Ok(())

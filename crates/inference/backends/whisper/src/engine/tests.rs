@@ -1,6 +1,8 @@
 //! Lanes whose recognizer is played by the tests: who is served first, who is interrupted, what comes
 //! out.
 
+#![expect(clippy::unwrap_in_result, reason = "a poisoned lock fails the test")]
+
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -110,9 +112,9 @@ fn lane(ruler: &Ruler) -> Lane<Hearing<Ruler>> {
     Lane::start("ruler", || Ok(Hearing::new(ruler, settings))).unwrap()
 }
 
-fn open(lane: &Lane<Hearing<Ruler>>, line: &Line, partials: bool) -> TranscriptStream {
+fn open(lane: &Lane<Hearing<Ruler>>, call: &Line, partials: bool) -> TranscriptStream {
     let options = SttOptions { partials, ..SttOptions::default() };
-    lane.open(Listen { input: Box::pin(line.clone()), options })
+    lane.open(Listen { input: Box::pin(call.clone()), options })
 }
 
 fn next(stream: &mut TranscriptStream) -> Transcript {
@@ -122,16 +124,16 @@ fn next(stream: &mut TranscriptStream) -> Transcript {
 #[test]
 fn a_question_is_answered_and_the_stream_goes_on() {
     let lane = lane(&Ruler::default());
-    let line = Line::default();
-    let mut words = open(&lane, &line, false);
-    line.put(voice(5));
-    line.put(ask(1));
+    let call = Line::default();
+    let mut words = open(&lane, &call, false);
+    call.put(voice(5));
+    call.put(ask(1));
     assert_eq!((next(&mut words).text.as_str(), 1), ("5 tenths", 1));
-    line.put(voice(5));
-    line.put(ask(2));
+    call.put(voice(5));
+    call.put(ask(2));
     let second = next(&mut words);
     assert_eq!((second.text.as_str(), second.ask), ("10 tenths", Some(2)));
-    line.close();
+    call.close();
     assert!(block_on(words.next()).is_none());
 }
 
@@ -139,10 +141,10 @@ fn a_question_is_answered_and_the_stream_goes_on() {
 fn a_whole_file_comes_out_whole_whatever_its_length() {
     let ruler = Ruler::default();
     let lane = lane(&ruler);
-    let line = Line::default();
-    line.put(voice(1_000));
-    line.close();
-    let words: Vec<_> = block_on(open(&lane, &line, false).collect());
+    let call = Line::default();
+    call.put(voice(1_000));
+    call.close();
+    let words: Vec<_> = block_on(open(&lane, &call, false).collect());
     assert_eq!(words.len(), 1);
     let whole = words[0].as_ref().unwrap();
     assert_eq!(whole.end, MediaTime::from_ms(100_000));
@@ -174,15 +176,15 @@ fn work_ahead_is_given_up_for_another_callers_question() {
 fn work_ahead_that_heard_everything_answers_a_question_that_comes_meanwhile() {
     let ruler = Ruler::default();
     let lane = lane(&ruler);
-    let line = Line::default();
-    let asks = line.clone();
+    let call = Line::default();
+    let asks = call.clone();
     let happens = move || {
         asks.put(quiet(1));
         asks.put(ask(4));
     };
     ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
-    let mut words = open(&lane, &line, true);
-    line.put([voice(5), quiet(1)].concat());
+    let mut words = open(&lane, &call, true);
+    call.put([voice(5), quiet(1)].concat());
     let mut first = next(&mut words);
     if first.ask.is_none() {
         first = next(&mut words);
@@ -236,9 +238,9 @@ fn work_for_a_reader_that_left_is_given_up() {
 #[test]
 fn sound_of_another_rate_ends_the_stream_with_a_reason() {
     let lane = lane(&Ruler::default());
-    let line = Line::default();
-    line.put([SttInput::Frame(Frame::new(vec![0; 160], 8_000, MediaTime::ZERO))]);
-    let said = block_on(open(&lane, &line, false).collect::<Vec<_>>());
+    let call = Line::default();
+    call.put([SttInput::Frame(Frame::new(vec![0; 160], 8_000, MediaTime::ZERO))]);
+    let said = block_on(open(&lane, &call, false).collect::<Vec<_>>());
     assert!(matches!(&said[..], [Err(ModelError::BadRequest(reason))] if reason.contains("8000")));
 }
 
@@ -249,9 +251,9 @@ fn a_failing_engine_fails_the_stream_it_worked_for_and_no_other() {
     let options = SttOptions { prompt: Some("fail".into()), ..SttOptions::default() };
     let mut failing = lane.open(Listen { input: Box::pin(broken.clone()), options });
     let mut words = open(&lane, &whole, false);
-    for line in [&broken, &whole] {
-        line.put(voice(5));
-        line.put(ask(1));
+    for call in [&broken, &whole] {
+        call.put(voice(5));
+        call.put(ask(1));
     }
     assert!(matches!(block_on(failing.next()), Some(Err(ModelError::Engine { .. }))));
     assert!(block_on(failing.next()).is_none());
@@ -261,9 +263,9 @@ fn a_failing_engine_fails_the_stream_it_worked_for_and_no_other() {
 #[test]
 fn a_stream_without_sound_ends_with_an_empty_text() {
     let lane = lane(&Ruler::default());
-    let line = Line::default();
-    line.close();
-    let words: Vec<_> = block_on(open(&lane, &line, true).collect());
+    let call = Line::default();
+    call.close();
+    let words: Vec<_> = block_on(open(&lane, &call, true).collect());
     assert_eq!(words.len(), 1);
     assert_eq!(words[0].as_ref().unwrap().text, "");
 }
