@@ -65,10 +65,7 @@ pub(crate) fn agent(name: &str, config: &AgentConfig) -> Agent {
     Agent {
         name: name.to_owned(),
         instructions: config.instructions.trim().to_owned(),
-        voice: trunkline_inference::Voice {
-            name: config.voice.clone(),
-            speed: config.voice_speed,
-        },
+        voice: trunkline_inference::Voice { name: config.voice.clone(), speed: config.voice_speed },
         language: config.spoken_language(),
         max_reply_tokens: config.max_reply_tokens,
         temperature: config.temperature,
@@ -123,20 +120,18 @@ pub(crate) fn models(
     Ok(Models { stt, llm, tts, vad, end_of_turn })
 }
 
-fn kind(name: &str) -> Result<EngineKind, Failure> {
+/// The engine of the model `name`, which must be one of those that can fill the role.
+fn engine(name: &str, role: &str, fit: &[EngineKind]) -> Result<EngineKind, Failure> {
     let catalog = Catalog::built_in();
-    catalog.select(&[name]).map_err(Failure::unavailable).and_then(|found| {
-        found.first().map(|m| m.engine).ok_or_else(|| Failure::unavailable(format!("no model `{name}`")))
+    let found = catalog.select(&[name]).map_err(Failure::unavailable)?;
+    found.first().map(|model| model.engine).filter(|engine| fit.contains(engine)).ok_or_else(|| {
+        Failure::unavailable(format!(
+            "model `{name}` cannot be the {role}: choose another of `trunkline models list`"
+        ))
     })
 }
 
-fn wrong_kind<T>(name: &str, role: &str) -> Result<T, Failure> {
-    Err(Failure::unavailable(format!(
-        "model `{name}` cannot be the {role}: choose another of `trunkline models list`"
-    )))
-}
-
-#[cfg_attr(feature = "whisper", expect(unused, reason = "each engine may be left out"))]
+#[cfg(not(all(feature = "whisper", feature = "llama", feature = "onnx")))]
 fn not_built<T>(engine: &str) -> Result<T, Failure> {
     Err(Failure::unavailable(format!(
         "this program was built without the {engine} engine: build it with `--features local`"
@@ -145,10 +140,8 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
 
 /// The recognizer.
 pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
-    match kind(&config.stt)? {
-        EngineKind::Whisper => whisper(config),
-        _ => wrong_kind(&config.stt, "recognizer"),
-    }
+    engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
+    whisper(config)
 }
 
 #[cfg(feature = "whisper")]
@@ -170,10 +163,8 @@ fn whisper(_: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
 
 /// The language model.
 pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
-    match kind(&config.llm)? {
-        EngineKind::Llama => llama(config),
-        _ => wrong_kind(&config.llm, "language model"),
-    }
+    engine(&config.llm, "language model", &[EngineKind::Llama])?;
+    llama(config)
 }
 
 #[cfg(feature = "llama")]
@@ -195,24 +186,18 @@ fn llama(_: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
 
 /// The voice.
 pub(crate) fn text_to_speech(config: &ModelsConfig) -> Result<Arc<dyn TextToSpeech>, Failure> {
-    match kind(&config.tts)? {
-        engine @ (EngineKind::Piper | EngineKind::Kokoro) => onnx::voice(config, engine),
-        _ => wrong_kind(&config.tts, "voice"),
-    }
+    let engine = engine(&config.tts, "voice", &[EngineKind::Piper, EngineKind::Kokoro])?;
+    onnx::voice(config, engine)
 }
 
 fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
-    match kind(&config.vad)? {
-        EngineKind::Silero => onnx::voice_activity(config),
-        _ => wrong_kind(&config.vad, "voice activity"),
-    }
+    engine(&config.vad, "voice activity", &[EngineKind::Silero])?;
+    onnx::voice_activity(config)
 }
 
 fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
-    match kind(&config.end_of_turn)? {
-        EngineKind::SmartTurn => onnx::end_of_turn(config),
-        _ => wrong_kind(&config.end_of_turn, "end-of-turn model"),
-    }
+    engine(&config.end_of_turn, "end-of-turn model", &[EngineKind::SmartTurn])?;
+    onnx::end_of_turn(config)
 }
 
 #[cfg(feature = "onnx")]
@@ -272,10 +257,7 @@ mod onnx {
         Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
     };
 
-    pub(super) fn voice(
-        _: &ModelsConfig,
-        _: EngineKind,
-    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
+    pub(super) fn voice(_: &ModelsConfig, _: EngineKind) -> Result<Arc<dyn TextToSpeech>, Failure> {
         not_built("onnx")
     }
 

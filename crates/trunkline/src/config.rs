@@ -49,8 +49,7 @@ impl Config {
     /// All problems of the file are reported together.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, Problems> {
         let text = match path {
-            Some(path) => fs::read_to_string(path)
-                .map_err(|e| Problems::unreadable(path, &e))?,
+            Some(path) => fs::read_to_string(path).map_err(|e| Problems::unreadable(path, &e))?,
             None => String::new(),
         };
         let name = path.map_or_else(|| "built-in defaults".into(), |p| p.display().to_string());

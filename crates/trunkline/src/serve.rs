@@ -28,12 +28,15 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let config = Arc::new(Config::load(args.config.as_deref())?);
     telemetry::start(&config.log);
     let stop = stop_signal()?;
-    let mut sip = SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
+    let mut sip =
+        SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
     let desk = Desk::open(&config).await.map_err(Failure::unavailable)?;
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
     let models = tokio::task::spawn_blocking(move || {
-        assemble::models(&loading.models, &mut |role, name| tracing::info!("loading the {role}: {name}"))
+        assemble::models(&loading.models, &mut |role, name| {
+            tracing::info!("loading the {role}: {name}");
+        })
     });
     let models = tokio::select! {
         models = models => models.map_err(Failure::new)??,
@@ -83,7 +86,10 @@ impl Desk {
             Journal::start(dir, delay, Arc::clone(&store), metrics.journal()).await?;
         let found = journal_tasks.recovered;
         if found.crashed_calls > 0 {
-            tracing::warn!(calls = found.crashed_calls, "the last run died: its open calls are marked as crashed");
+            tracing::warn!(
+                calls = found.crashed_calls,
+                "the last run died: its open calls are marked as crashed"
+            );
         }
         let readiness = Readiness::new(&["models", "sip"]);
         let server = Server::bind(&config.gateway).await?;
@@ -142,7 +148,9 @@ impl Front {
                 self.metrics.call_set_up("sip", rang.elapsed());
                 self.sessions.start(leg, plan).await;
             }
-            Err(error) => tracing::info!(%error, retry = RETRY.as_secs(), "the call was not answered"),
+            Err(error) => {
+                tracing::info!(%error, retry = RETRY.as_secs(), "the call was not answered");
+            }
         }
     }
 }

@@ -43,7 +43,10 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
     }
     let text = text(&args.text)?;
     if !(0.25..=4.0).contains(&args.speed) {
-        return Err(Failure::bad_input(format!("{} is not a speed; choose 0.25 to 4.0", args.speed)));
+        return Err(Failure::bad_input(format!(
+            "{} is not a speed; choose 0.25 to 4.0",
+            args.speed
+        )));
     }
     let tts = assemble::text_to_speech(&config.models)?;
     let mut cutter = ClauseCutter::new(Some(args.language));
@@ -80,7 +83,9 @@ fn text(argument: &str) -> Result<String, Failure> {
         return Err(Failure::bad_input("there is nothing to say; give some text"));
     }
     if text.len() > MOST_BYTES {
-        return Err(Failure::bad_input(format!("the text is longer than {MOST_BYTES} bytes; cut it")));
+        return Err(Failure::bad_input(format!(
+            "the text is longer than {MOST_BYTES} bytes; cut it"
+        )));
     }
     Ok(text)
 }

@@ -25,8 +25,9 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let models =
-        assemble::models(&config.models, &mut |role, name| tracing::info!("loading the {role}: {name}"))?;
+    let models = assemble::models(&config.models, &mut |role, name| {
+        tracing::info!("loading the {role}: {name}");
+    })?;
     let plan = Plan {
         call: CallId::new(),
         wire_id: String::new(),

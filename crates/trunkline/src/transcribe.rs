@@ -56,8 +56,13 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
         let text = last.map(|t| t.text).unwrap_or_default();
         let seconds = began.elapsed().as_secs_f64();
         if args.json {
-            let sound_seconds = sound.len() as f64 / f64::from(sound_file::HEARD_HZ);
-            println!("{}", json!({"file": file, "text": text, "audio_seconds": sound_seconds, "seconds": seconds}));
+            let sound_seconds = MediaTime::from_samples(sound.len() as u64, sound_file::HEARD_HZ)
+                .to_duration()
+                .as_secs_f64();
+            println!(
+                "{}",
+                json!({"file": file, "text": text, "audio_seconds": sound_seconds, "seconds": seconds})
+            );
         } else {
             println!("{text}");
         }

@@ -81,11 +81,7 @@ struct Speaking {
 }
 
 impl<'a> Line<'a> {
-    pub(crate) fn new(
-        call: &'a mut SipCall,
-        cues: Vec<Cue>,
-        recording: Option<Recording>,
-    ) -> Self {
+    pub(crate) fn new(call: &'a mut SipCall, cues: Vec<Cue>, recording: Option<Recording>) -> Self {
         let now = Instant::now();
         let heard =
             Heard { said: Vec::new(), ear: Ear::default(), first_packet: now, cut_short: false };
@@ -126,7 +122,7 @@ impl<'a> Line<'a> {
                     if self.is_done() {
                         break;
                     }
-                    self.begin_what_is_due(&mut tell)?;
+                    self.begin_what_is_due(&mut tell);
                     silent.fill(0);
                     let range = self.fill(&mut silent);
                     let sent = self.call.send_frame(&silent);
@@ -147,7 +143,9 @@ impl<'a> Line<'a> {
     }
 
     fn is_done(&self) -> bool {
-        self.cues.is_empty() && self.speaking.is_none() && self.may_begin(When::Quiet, Instant::now())
+        self.cues.is_empty()
+            && self.speaking.is_none()
+            && self.may_begin(When::Quiet, Instant::now())
     }
 
     /// Whether the moment that a cue waits for has come.
@@ -155,7 +153,9 @@ impl<'a> Line<'a> {
         let waited = now.saturating_duration_since(self.waiting_since);
         match when {
             When::Now => true,
-            When::Sounding => self.heard.ear.first_after(self.waiting_since).is_some() || waited > NO_ANSWER,
+            When::Sounding => {
+                self.heard.ear.first_after(self.waiting_since).is_some() || waited > NO_ANSWER
+            }
             When::Quiet if self.heard.said.is_empty() && self.heard.ear.stretches().is_empty() => {
                 waited > NO_GREETING
             }
@@ -166,20 +166,20 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn begin_what_is_due(&mut self, tell: &mut impl FnMut(&str)) -> Result<(), Failure> {
+    fn begin_what_is_due(&mut self, tell: &mut impl FnMut(&str)) {
         let now = Instant::now();
         if self.speaking.is_some() {
-            return Ok(());
+            return;
         }
-        let Some(cue) = self.cues.front() else { return Ok(()) };
+        let Some(cue) = self.cues.front() else { return };
         if self.due.is_none() && self.may_begin(cue.when, now) {
             self.due = Some(now + cue.pause);
         }
         if self.due.is_none_or(|due| due > now) {
-            return Ok(());
+            return;
         }
         self.due = None;
-        let Some(cue) = self.cues.pop_front() else { return Ok(()) };
+        let Some(cue) = self.cues.pop_front() else { return };
         self.waits_for_answer = cue.expects_reply;
         self.waiting_since = now;
         if let Some(key) = cue.press {
@@ -197,7 +197,6 @@ impl<'a> Line<'a> {
                 ended: None,
             });
         }
-        Ok(())
     }
 
     /// Puts the next 20 ms of the utterance into `frame`; which part of the utterance that is.
@@ -225,7 +224,9 @@ impl<'a> Line<'a> {
         if speaking.at < speaking.sound.len() {
             return;
         }
-        if let Some(Speaking { what, began: Some(began), ended: Some(ended), .. }) = self.speaking.take() {
+        if let Some(Speaking { what, began: Some(began), ended: Some(ended), .. }) =
+            self.speaking.take()
+        {
             self.waiting_since = ended;
             self.heard.said.push(Said { what, began, ended });
         }

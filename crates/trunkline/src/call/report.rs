@@ -148,8 +148,11 @@ fn total(said: &Said, ear: &Ear, next_began: Option<Instant>) -> Option<f64> {
 }
 
 fn latency(total: f64, turn: Option<&ServerTurn>, end_ms: f64) -> Latency {
-    let parts = turn.and_then(|t| t.latency_ms.map(|l| (l, t.speech_end_media_ms)));
-    let endpoint = parts.map(|(l, media_ms)| millis(l.endpoint + media_ms as f64 - end_ms));
+    let parts = turn.and_then(|t| {
+        let taken = Duration::from_millis(t.speech_end_media_ms).as_secs_f64() * 1000.0;
+        t.latency_ms.map(|l| (l, taken))
+    });
+    let endpoint = parts.map(|(l, taken)| millis(l.endpoint + taken - end_ms));
     Latency {
         total,
         endpoint,

@@ -122,7 +122,11 @@ mod tests {
         let script = Script::read(&path).unwrap();
         assert_eq!(script.steps[0].wav.as_deref(), Some(folder.path().join("a.wav").as_path()));
         assert_eq!(script.steps[1].when, When::Sounding);
-        assert!(script.has_text() && script.steps[1].expects_reply() && !script.steps[2].expects_reply());
+        assert!(
+            script.has_text()
+                && script.steps[1].expects_reply()
+                && !script.steps[2].expects_reply()
+        );
     }
 
     #[test]

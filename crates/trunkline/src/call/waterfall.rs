@@ -31,7 +31,11 @@ fn bar(turn: usize, latency: &Latency, longest: f64) -> String {
     ];
     let scale = |ms: f64| columns(ms / longest * WIDTH);
     if parts.iter().any(Option::is_none) {
-        return format!("turn {turn:2} {} {:.0} ms", "█".repeat(scale(latency.total)), latency.total);
+        return format!(
+            "turn {turn:2} {} {:.0} ms",
+            "█".repeat(scale(latency.total)),
+            latency.total
+        );
     }
     let mut drawn = String::new();
     let (mut at, mut until) = (0, 0.0);

@@ -55,7 +55,8 @@ impl Default for AgentConfig {
             language: "en".into(),
             max_reply_tokens: 120,
             temperature: 0.0,
-            apology: "I am sorry, something went wrong on our side. Please call again later.".into(),
+            apology: "I am sorry, something went wrong on our side. Please call again later."
+                .into(),
             silence_prompts: vec!["Are you still there?".into()],
             silence_after_seconds: 12,
             farewell: "I cannot hear you, so I will hang up now. Goodbye.".into(),
@@ -125,26 +126,55 @@ impl AgentConfig {
             wrong("numbers", "no number reaches this agent".into(), "list one, or \"*\" for all");
         }
         if self.instructions.trim().is_empty() {
-            wrong("instructions", "the agent has no instructions".into(), "say who it is and what it knows");
+            wrong(
+                "instructions",
+                "the agent has no instructions".into(),
+                "say who it is and what it knows",
+            );
         }
         if !(0.5..=2.0).contains(&self.voice_speed) {
-            wrong("voice_speed", format!("{} is not a speed", self.voice_speed), "choose 0.5 to 2.0");
+            wrong(
+                "voice_speed",
+                format!("{} is not a speed", self.voice_speed),
+                "choose 0.5 to 2.0",
+            );
         }
         if !(0.0..=2.0).contains(&self.temperature) {
-            wrong("temperature", format!("{} is out of range", self.temperature), "choose 0.0 to 2.0");
+            wrong(
+                "temperature",
+                format!("{} is out of range", self.temperature),
+                "choose 0.0 to 2.0",
+            );
         }
-        let is_code = self.language.len() == 2 && self.language.chars().all(|c| c.is_ascii_lowercase());
+        let is_code =
+            self.language.len() == 2 && self.language.chars().all(|c| c.is_ascii_lowercase());
         if !is_code && self.language != "auto" {
-            wrong("language", format!("`{}` is not an ISO 639-1 code", self.language), "write `en`, `es`, ... or `auto`");
+            wrong(
+                "language",
+                format!("`{}` is not an ISO 639-1 code", self.language),
+                "write `en`, `es`, ... or `auto`",
+            );
         }
         if !(1..=4096).contains(&self.max_reply_tokens) {
-            wrong("max_reply_tokens", format!("{} is out of range", self.max_reply_tokens), "choose 1 to 4096");
+            wrong(
+                "max_reply_tokens",
+                format!("{} is out of range", self.max_reply_tokens),
+                "choose 1 to 4096",
+            );
         }
         if !(1..=3600).contains(&self.silence_after_seconds) {
-            wrong("silence_after_seconds", format!("{} is out of range", self.silence_after_seconds), "choose 1 to 3600");
+            wrong(
+                "silence_after_seconds",
+                format!("{} is out of range", self.silence_after_seconds),
+                "choose 1 to 3600",
+            );
         }
         if !(10..=86_400).contains(&self.max_call_seconds) {
-            wrong("max_call_seconds", format!("{} is out of range", self.max_call_seconds), "choose 10 to 86400");
+            wrong(
+                "max_call_seconds",
+                format!("{} is out of range", self.max_call_seconds),
+                "choose 10 to 86400",
+            );
         }
     }
 }

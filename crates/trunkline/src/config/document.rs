@@ -51,8 +51,7 @@ fn blank(text: &mut String, span: Range<usize>) -> bool {
         end = text.get(end..).and_then(|t| t.find("\n[")).map_or(text.len(), |at| end + at);
     }
     let Some(part) = text.get(start..end) else { return false };
-    let blanked: String =
-        part.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
+    let blanked: String = part.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
     let changed = !part.trim().is_empty();
     text.replace_range(start..end, &blanked);
     changed

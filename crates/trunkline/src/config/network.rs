@@ -50,8 +50,13 @@ impl SipSection {
 
     pub(super) fn check(&self, problems: &mut Within<'_>) {
         if self.rtp_port_min < 1024 || self.rtp_port_max <= self.rtp_port_min {
-            let what = format!("{} to {} is no range of ports", self.rtp_port_min, self.rtp_port_max);
-            problems.add("sip.rtp_port_min", what, "choose ports from 1024, the first below the last");
+            let what =
+                format!("{} to {} is no range of ports", self.rtp_port_min, self.rtp_port_max);
+            problems.add(
+                "sip.rtp_port_min",
+                what,
+                "choose ports from 1024, the first below the last",
+            );
         }
         let room = usize::from(self.rtp_port_max.saturating_sub(self.rtp_port_min)) / 2;
         if self.max_calls == 0 || self.max_calls > room {

@@ -1,7 +1,5 @@
 //! The reference of all fields, made from the types: docs/config.md and config/schema.json.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
 use super::Config;
@@ -41,15 +39,18 @@ pub(crate) fn reference() -> String {
             _ => resolve(&schema, &property),
         };
         let header = if section == "agents" { "agents.NAME" } else { section.as_str() };
-        // Writing to a String cannot fail.
-        let _ = write!(page, "\n## `[{header}]`\n\n{about}\n\n| field | kind | meaning |\n|---|---|---|\n");
+        page.push_str(&section_head(header, &about));
         for (field, schema_of_field) in properties(&schema, target) {
             let meaning = text(&schema_of_field, "description");
             let kind = kind(&schema, &schema_of_field);
-            let _ = writeln!(page, "| `{field}` | {kind} | {meaning} |");
+            page.extend(["| `", &field, "` | ", &kind, " | ", &meaning, " |\n"]);
         }
     }
     page
+}
+
+fn section_head(name: &str, about: &str) -> String {
+    format!("\n## `[{name}]`\n\n{about}\n\n| field | kind | meaning |\n|---|---|---|\n")
 }
 
 fn properties(root: &Value, object: &Value) -> Vec<(String, Value)> {
