@@ -5,6 +5,7 @@
 mod calls;
 mod malformed;
 mod media;
+mod requests;
 mod sipp;
 mod torture;
 mod world;
