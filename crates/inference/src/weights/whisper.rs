@@ -116,7 +116,8 @@ impl Half {
             return Err(variables.malformed("the positions are no matrix"));
         };
         let norm = |layer| format!("{side}/layer_{layer}/ffn/layer_norm/gamma");
-        let layers = (0..MOST_LAYERS).take_while(|&layer| variables.dims(&norm(layer)).is_some()).count();
+        let layers =
+            (0..MOST_LAYERS).take_while(|&layer| variables.dims(&norm(layer)).is_some()).count();
         let heads = variables.integer(&format!("{side}/num_heads"))?;
         let heads = usize::try_from(heads).map_err(|_| variables.malformed("negative heads"))?;
         Ok(Self { positions, heads, layers })
