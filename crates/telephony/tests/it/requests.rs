@@ -90,9 +90,9 @@ fn offer(direction: &str) -> String {
 async fn next(leg: &mut SipLeg) -> LegInput {
     timeout(PATIENCE, async {
         loop {
-            match leg.recv().await {
-                LegInput::Audio(_) => {}
-                other => return other,
+            let input = leg.recv().await;
+            if !matches!(input, LegInput::Audio(_)) {
+                return input;
             }
         }
     })
