@@ -88,9 +88,7 @@ impl<P> Slots<P> {
         P: Send + 'static,
     {
         let reader = self.readers[slot].as_ref().map(mpsc::Sender::downgrade);
-        move || {
-            reader.as_ref().and_then(mpsc::WeakSender::upgrade).is_none_or(|r| r.is_closed())
-        }
+        move || reader.as_ref().and_then(mpsc::WeakSender::upgrade).is_none_or(|r| r.is_closed())
     }
 
     /// Gives the slot's reader a piece. A reader that is full loses the stream: engines ask
@@ -256,8 +254,7 @@ fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &L
         if closed && active == 0 && waiting.is_empty() {
             return;
         }
-        let progress =
-            if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
+        let progress = if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
         if !slots.done.is_empty() {
             continue;
         }
@@ -363,7 +360,8 @@ mod tests {
         let lane = lane();
         let streams: Vec<_> = (1..=10).map(|n| lane.open(n)).collect();
         for (n, stream) in (1..=10).zip(streams) {
-            let pieces: Vec<u32> = futures::executor::block_on(stream.map(Result::unwrap).collect());
+            let pieces: Vec<u32> =
+                futures::executor::block_on(stream.map(Result::unwrap).collect());
             assert_eq!(pieces, (0..n).rev().collect::<Vec<_>>());
         }
     }

@@ -119,6 +119,7 @@ impl<L: Leg> Session<L> {
     }
 
     fn tell(&mut self, input: Input) {
+        tracing::trace!(?input, "told");
         self.conversation.handle(now(), input);
     }
 
@@ -188,6 +189,7 @@ impl<L: Leg> Session<L> {
     }
 
     fn obey(&mut self, command: Command) {
+        tracing::trace!(?command, "ordered");
         match command {
             Command::Listen(Ear::Open) => self.hearing.open(),
             Command::Listen(Ear::Shut) => {

@@ -50,7 +50,9 @@ fn report(level: ggml_log_level, text: &str) {
         return;
     }
     if level == GGML_LOG_LEVEL_ERROR {
-        tracing::warn!(target: "llama_cpp", "{text}");
+        // Not a warning: a step that is given up because its reader went away logs errors too, and
+        // those that matter reach the reader as the last error.
+        tracing::debug!(target: "llama_cpp", is_error = true, "{text}");
         LAST_ERROR.set(text.to_owned());
     } else if level == GGML_LOG_LEVEL_WARN {
         tracing::debug!(target: "llama_cpp", is_warning = true, "{text}");

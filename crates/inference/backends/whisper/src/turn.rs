@@ -81,10 +81,18 @@ struct Frozen {
 
 #[derive(Default)]
 struct Owed {
-    asks: Vec<u32>,
+    asks: Vec<Asked>,
     ended: bool,
     /// Samples heard when an answer was last given.
     answered: Option<usize>,
+}
+
+/// A question, and up to where in the stream the answer must have listened: the last voice when it
+/// was asked. A caller who goes on speaking must not put the answer off.
+#[derive(Clone, Copy)]
+struct Asked {
+    ask: u32,
+    needs: usize,
 }
 
 impl Turn {
@@ -117,7 +125,8 @@ impl Turn {
 
     /// Notes a question.
     pub(crate) fn ask(&mut self, ask: u32) {
-        self.owed.asks.push(ask);
+        let needs = self.frozen.samples + self.loudness.voice_end();
+        self.owed.asks.push(Asked { ask, needs });
     }
 
     /// Notes that nothing more will be said.
@@ -127,12 +136,16 @@ impl Turn {
 
     /// Whether an answer is owed that takes work.
     pub(crate) fn owes_work(&self) -> bool {
-        self.owes() && !self.is_covered()
+        self.owed.asks.iter().any(|asked| asked.needs > self.covered())
+            || (self.owes_the_end() && !self.is_covered())
     }
 
-    /// Whether what `job` yields will answer for all that was heard.
+    /// Whether what `job` yields will answer everything that is owed.
     pub(crate) fn is_served_by(&self, job: &Job) -> bool {
-        job.why != Why::Full && job.covers >= self.loudness.voice_end()
+        let covers = self.frozen.samples + job.covers;
+        job.why != Why::Full
+            && self.owed.asks.iter().all(|asked| asked.needs <= covers)
+            && (!self.owes_the_end() || job.covers >= self.loudness.voice_end())
     }
 
     /// What to do next; `growth` is how many new samples are worth a partial transcript.
@@ -209,17 +222,21 @@ impl Turn {
 
     /// The answers that are owed and ready; none while work is needed.
     pub(crate) fn answer(&mut self) -> Vec<Transcript> {
-        if !self.owes() || !self.is_covered() {
-            return Vec::new();
-        }
         let end = self.heard();
-        let asks = std::mem::take(&mut self.owed.asks);
+        let covered = self.covered();
+        let asks = self.owed.asks.extract_if(.., |asked| asked.needs <= covered);
+        let ready: Vec<u32> = asks.map(|asked| asked.ask).collect();
         let mut answers: Vec<_> =
-            asks.into_iter().map(|ask| self.transcript(Some(ask), end)).collect();
-        if answers.is_empty() {
+            ready.into_iter().map(|ask| self.transcript(Some(ask), end)).collect();
+        if answers.is_empty() && self.owes_the_end() && self.is_covered() {
             answers.push(self.transcript(None, end));
         }
-        self.owed.answered = Some(end);
+        if answers.is_empty() {
+            return answers;
+        }
+        if self.is_covered() {
+            self.owed.answered = Some(end);
+        }
         if let Some(latest) = &mut self.latest {
             latest.worked = Duration::ZERO;
         }
@@ -233,8 +250,16 @@ impl Turn {
     }
 
     fn owes(&self) -> bool {
-        let unanswered = self.owed.answered != Some(self.heard());
-        !self.owed.asks.is_empty() || (self.owed.ended && unanswered)
+        !self.owed.asks.is_empty() || self.owes_the_end()
+    }
+
+    fn owes_the_end(&self) -> bool {
+        self.owed.ended && self.owed.answered != Some(self.heard())
+    }
+
+    /// Samples of the stream that the text stands for.
+    fn covered(&self) -> usize {
+        self.frozen.samples + self.latest.as_ref().map_or(0, |l| l.covers)
     }
 
     /// Samples since the stream began.

@@ -178,7 +178,25 @@ fn a_running_job_that_heard_everything_serves_a_question_that_comes_meanwhile() 
     turn.ask(1);
     assert!(turn.is_served_by(&job));
     say(&mut turn, 20);
+    assert!(turn.is_served_by(&job), "what is said after the question is not asked about");
+    turn.ask(2);
     assert!(!turn.is_served_by(&job));
+}
+
+#[test]
+fn a_caller_who_goes_on_speaking_does_not_put_the_answer_off() {
+    let mut turn = turn();
+    say(&mut turn, 600);
+    turn.ask(1);
+    let job = turn.job(GROWTH).unwrap();
+    say(&mut turn, 400);
+    turn.settle(&job, understood("at that"), Duration::from_millis(7));
+    assert_eq!(texts(&turn.answer()), [(Some(1), "at that")]);
+    assert!(!turn.owes_work());
+    turn.ask(2);
+    assert_eq!(turn.answer(), []);
+    assert_eq!(work(&mut turn, "at that level"), Why::Owed);
+    assert_eq!(texts(&turn.answer()), [(Some(2), "at that level")]);
 }
 
 #[test]
