@@ -17,8 +17,8 @@ step "2/4 Building (the first time this compiles whisper.cpp and llama.cpp: some
 cargo build -p trunkline -p trunkline-whisper-module --features "$features"
 export TRUNKLINE_BIN="$CARGO_TARGET_DIR/debug/trunkline"
 
-step "3/4 Models in $TRUNKLINE_MODELS (0.7 GB the first time)"
-"$TRUNKLINE_BIN" models pull tiny
+step "3/4 Models in $TRUNKLINE_MODELS (1.9 GB the first time)"
+"$TRUNKLINE_BIN" models pull tiny starter
 
 failed=0
 run() { "$@" 2>&1 | tee -a "$log" || failed=1; }

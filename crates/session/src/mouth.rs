@@ -18,19 +18,13 @@ pub(crate) struct Mouth {
     pub(crate) answer: Option<Answer>,
     cut: Option<ReplyId>,
     warming: Option<ReplyStream>,
-    warmed: String,
+    warmed: Option<String>,
 }
 
 impl Mouth {
     pub(crate) fn new(plan: Plan) -> Self {
-        let mut mouth = Self {
-            plan,
-            reply: None,
-            answer: None,
-            cut: None,
-            warming: None,
-            warmed: String::new(),
-        };
+        let mut mouth =
+            Self { plan, reply: None, answer: None, cut: None, warming: None, warmed: None };
         // The instructions are evaluated while the greeting is spoken.
         mouth.warm_up_with("", &Transcript::default());
         mouth
@@ -145,17 +139,25 @@ impl Mouth {
     /// the reply to the whole of it starts sooner.
     pub(crate) fn warm_up_with(&mut self, text: &str, transcript: &Transcript) {
         let stable = stable_words(text);
-        if self.reply.is_some() || (stable == self.warmed && !stable.is_empty()) {
+        if self.reply.is_some() || self.warmed.as_deref() == Some(stable) {
             return;
         }
-        stable.clone_into(&mut self.warmed);
+        self.warmed = Some(stable.to_owned());
         let chat = self.chat(transcript, stable, 0);
         self.warming = Some(self.plan.models.llm.reply(chat));
     }
 
+    /// Evaluates the prompt up to the caller's next words, once a reply has been heard.
+    pub(crate) fn warm_up_anew(&mut self, transcript: &Transcript) {
+        if self.reply.is_none() {
+            self.stop_warming();
+            self.warm_up_with("", transcript);
+        }
+    }
+
     pub(crate) fn stop_warming(&mut self) {
         self.warming = None;
-        self.warmed.clear();
+        self.warmed = None;
     }
 
     fn chat(&self, transcript: &Transcript, text: &str, max_tokens: u32) -> Chat {

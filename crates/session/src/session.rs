@@ -130,6 +130,8 @@ impl<L: Leg> Session<L> {
             LegInput::Played(mark) => {
                 self.mouth.played(mark);
                 self.tell(Input::Played(mark));
+                // What was just heard is part of the next prompt: evaluated while nobody speaks.
+                self.mouth.warm_up_anew(self.conversation.transcript());
             }
             LegInput::Flushed { last, since_mark } => {
                 if let Some(reply) = self.mouth.take_cut() {

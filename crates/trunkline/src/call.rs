@@ -36,7 +36,7 @@ const RING: Duration = Duration::from_secs(30);
 pub(crate) struct CallArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Whom to call: sip:USER@HOST[:PORT][;transport=tcp].
+    /// Whom to call: `sip:USER@HOST:PORT`, with `;transport=tcp` for TCP.
     #[arg(long)]
     to: String,
     /// Sound files to speak, one after the other, each when the other side is quiet.

@@ -1,3 +1,5 @@
+//! What the chronicle promises.
+
 use std::{sync::Mutex, time::Duration};
 
 use trunkline_testkit::{Fakes, World};

@@ -1,3 +1,5 @@
+//! What the hearing promises.
+
 use std::sync::Mutex;
 
 use futures::{FutureExt, stream};

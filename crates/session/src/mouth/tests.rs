@@ -1,3 +1,5 @@
+//! What the mouth promises.
+
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;

@@ -1,3 +1,5 @@
+//! What the reply promises.
+
 use std::sync::Mutex;
 
 use futures::FutureExt;

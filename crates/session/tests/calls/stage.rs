@@ -80,7 +80,7 @@ impl Call {
             max_reply_tokens: 100,
             temperature: 0.0,
             script: self.script.clone(),
-            turn: TurnConfig::default(),
+            turn: turn_config(),
             detector: DetectorConfig::default(),
         };
         let plan = Plan {
@@ -191,4 +191,13 @@ fn line(what: &What) -> String {
         What::ModelFailed { reason } => format!("failed: {reason}"),
         What::Ended { reason, .. } => format!("ended: {}", reason.as_str()),
     }
+}
+
+/// Patience that does not move when defaults are tuned.
+fn turn_config() -> TurnConfig {
+    let mut config = TurnConfig::default();
+    config.patience.finished = Duration::from_millis(280);
+    config.patience.typical = Duration::from_millis(450);
+    config.patience.unfinished = Duration::from_millis(850);
+    config
 }

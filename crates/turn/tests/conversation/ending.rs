@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_turn::{LimitsConfig, Script, TurnConfig};
 
-use crate::stage::{check, check_with, script};
+use crate::stage::{check, check_with, config, script};
 
 #[test]
 fn a_silent_caller_is_asked_twice_and_then_bid_farewell() {
@@ -663,7 +663,7 @@ fn a_leg_that_does_not_say_where_it_cut_is_not_waited_for() {
 fn a_call_that_lasts_too_long_ends_with_a_farewell() {
     let config = TurnConfig {
         limits: LimitsConfig { call: Duration::from_millis(4500), ..LimitsConfig::default() },
-        ..TurnConfig::default()
+        ..config()
     };
     check_with(
         config,
@@ -878,7 +878,7 @@ fn when_the_caller_is_gone_what_was_heard_is_recorded_and_nothing_more_is_done()
 #[test]
 fn a_script_without_texts_listens_at_once_and_hangs_up_without_a_word() {
     check_with(
-        TurnConfig::default(),
+        config(),
         Script { greeting: String::new(), apology: String::new(), ..script() },
         r#"
         0 answered
@@ -907,7 +907,7 @@ fn a_script_without_texts_listens_at_once_and_hangs_up_without_a_word() {
 #[test]
 fn without_prompts_a_silent_caller_is_bid_farewell_at_once() {
     check_with(
-        TurnConfig::default(),
+        config(),
         Script { silence_prompts: Vec::new(), ..script() },
         r#"
         0 answered

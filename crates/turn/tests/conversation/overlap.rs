@@ -2,7 +2,7 @@
 
 use trunkline_turn::{OverlapConfig, TurnConfig};
 
-use crate::stage::{check, check_with, script};
+use crate::stage::{check, check_with, config, script};
 
 #[test]
 fn a_cough_over_the_reply_is_not_an_interruption() {
@@ -1034,7 +1034,7 @@ fn a_greeting_can_be_talked_over() {
 fn a_greeting_that_does_not_yield_is_heard_and_what_was_said_over_it_is_the_first_turn() {
     let config = TurnConfig {
         overlap: OverlapConfig { greeting_yields: false, ..OverlapConfig::default() },
-        ..TurnConfig::default()
+        ..config()
     };
     check_with(
         config,

@@ -8,10 +8,10 @@ use std::{
 use proptest::prelude::*;
 use trunkline_turn::{
     Ask, Command, Conversation, Digit, Ear, Event, Evidence, Heard, Input, Mark, Output,
-    ReplyCause, ReplyId, Said, Spoken, TurnConfig,
+    ReplyCause, ReplyId, Said, Spoken,
 };
 
-use crate::stage::script;
+use crate::stage::{config, script};
 
 /// What may happen, in terms of the conversation's own latest reply and question.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl World {
         let now = Instant::now() + Duration::from_secs(100);
         Self {
             now,
-            conversation: Conversation::new(TurnConfig::default(), script()),
+            conversation: Conversation::new(config(), script()),
             deadline: None,
             log: Vec::new(),
             replies: BTreeMap::new(),

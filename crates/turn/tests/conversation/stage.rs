@@ -9,13 +9,25 @@ use std::{
 
 use trunkline_turn::{
     Ask, Command, Conversation, Decision, Digit, Ear, Event, Evidence, Heard, Input, Mark, Output,
-    ReplyCause, ReplyId, Said, Script, Spoken, TurnConfig, WordTime,
+    PatienceConfig, ReplyCause, ReplyId, Said, Script, Spoken, TurnConfig, WordTime,
 };
+
+/// The configuration of the timelines: patience as round figures that do not move when defaults are
+/// tuned.
+pub(crate) fn config() -> TurnConfig {
+    let patience = PatienceConfig {
+        finished: Duration::from_millis(280),
+        typical: Duration::from_millis(450),
+        unfinished: Duration::from_millis(850),
+        ..PatienceConfig::default()
+    };
+    TurnConfig { patience, ..TurnConfig::default() }
+}
 
 /// Plays the facts of `timeline` and compares all that happened with it.
 #[track_caller]
 pub(crate) fn check(timeline: &str) {
-    check_with(TurnConfig::default(), script(), timeline);
+    check_with(config(), script(), timeline);
 }
 
 #[track_caller]
