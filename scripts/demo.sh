@@ -70,7 +70,8 @@ until ready; do
 done
 printf ' ready\n\n'
 
-"$trunkline" call --to "sip:demo@127.0.0.1:$sip_port" --script config/demo-script.toml \
+# The caller speaks with the other voice, so that a listener can tell them apart.
+"$trunkline" call --to "sip:demo@127.0.0.1:$sip_port" --script config/demo-script.toml --voice-model kokoro-82m \
     --save out/demo --admin "http://127.0.0.1:$http_port"
 
 printf '\nThe recording is in out/demo: the caller left, the agent right. Listen to it.\n'

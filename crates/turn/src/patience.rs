@@ -7,12 +7,12 @@ use crate::words::words;
 /// Silences that end a turn, and when which of them applies. Measured from the end of the sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatienceConfig {
-    /// Words and end-of-turn model both say finished. 560 ms: read speech pauses for 300 to 500 ms
+    /// Words and end-of-turn model both say finished. 480 ms: read speech pauses for 300 to 450 ms
     /// between sentences, and the reply takes about as long to prepare meanwhile on two cores.
     pub finished: Duration,
-    /// Nothing speaks against the end. 700 ms: a pause inside a sentence rarely passes that.
+    /// Nothing speaks against the end. 620 ms: a pause inside a sentence rarely passes that.
     pub typical: Duration,
-    /// The words or the model say that something is missing. 1000 ms: a search for a word.
+    /// The words or the model say that something is missing. 850 ms: a search for a word.
     pub unfinished: Duration,
     /// Digits, letters or an address are being given. 1400 ms: people pause between groups to read on.
     pub dictating: Duration,
@@ -28,9 +28,9 @@ pub struct PatienceConfig {
 impl Default for PatienceConfig {
     fn default() -> Self {
         Self {
-            finished: Duration::from_millis(560),
-            typical: Duration::from_millis(700),
-            unfinished: Duration::from_secs(1),
+            finished: Duration::from_millis(480),
+            typical: Duration::from_millis(620),
+            unfinished: Duration::from_millis(850),
             dictating: Duration::from_millis(1400),
             longest: Duration::from_secs(2),
             sure: 0.7,
@@ -164,16 +164,16 @@ mod tests {
     #[test]
     fn the_wait_is_short_only_when_words_and_model_agree() {
         let cases = [
-            ("What time do you open?", Some(0.95), 560),
-            ("What time do you open?", Some(0.70), 560),
-            ("What time do you open?", Some(0.69), 700),
-            ("What time do you open?", None, 700),
-            ("What time do you open?", Some(0.30), 700),
-            ("What time do you open?", Some(0.29), 1000),
-            ("what time do you open", Some(0.95), 700),
-            ("what time do you open", Some(0.5), 1000),
-            ("what time do you open", None, 1000),
-            ("what time do you open", Some(0.1), 1000),
+            ("What time do you open?", Some(0.95), 480),
+            ("What time do you open?", Some(0.70), 480),
+            ("What time do you open?", Some(0.69), 620),
+            ("What time do you open?", None, 620),
+            ("What time do you open?", Some(0.30), 620),
+            ("What time do you open?", Some(0.29), 850),
+            ("what time do you open", Some(0.95), 620),
+            ("what time do you open", Some(0.5), 850),
+            ("what time do you open", None, 850),
+            ("what time do you open", Some(0.1), 850),
         ];
         for (text, p, expected) in cases {
             assert_eq!(wait(text, p), expected, "{text} {p:?}");
@@ -185,7 +185,7 @@ mod tests {
         for text in
             ["I would like to,", "I want the", "It is for me and", "um", "Well..", "well", ""]
         {
-            assert_eq!(wait(text, Some(1.0)), 1000, "{text}");
+            assert_eq!(wait(text, Some(1.0)), 850, "{text}");
         }
     }
 
