@@ -90,7 +90,6 @@ fn look(config: &Config) -> Vec<Finding> {
             },
         }
     }));
-    findings.push(egress());
     findings
 }
 
@@ -183,11 +182,4 @@ fn program(name: &'static str, remedy: &str, otherwise: Verdict) -> Finding {
             remedy: Some(remedy.to_owned()),
         },
     }
-}
-
-fn egress() -> Finding {
-    good(
-        "egress",
-        "none: this configuration names no address outside this machine but the bound ones".into(),
-    )
 }

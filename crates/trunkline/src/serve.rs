@@ -21,8 +21,6 @@ use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, telemetry}
 const DRAIN: Duration = Duration::from_secs(30);
 /// How long the SIP side may take to say goodbye after that.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// What a caller is told to wait for when no agent can answer.
-const RETRY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let config = Arc::new(Config::load(args.config.as_deref())?);
@@ -149,7 +147,7 @@ impl Front {
                 self.sessions.start(leg, plan).await;
             }
             Err(error) => {
-                tracing::info!(%error, retry = RETRY.as_secs(), "the call was not answered");
+                tracing::info!(%error, "the call was not answered");
             }
         }
     }
