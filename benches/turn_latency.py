@@ -39,7 +39,7 @@ def arguments():
     parser.add_argument("--per-call", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-naive", action="store_true", help="measure ours alone")
-    parser.add_argument("--out", help="JSON of every turn")
+    parser.add_argument("--out", help="JSON of every turn, and of every call's decisions")
     return parser.parse_args()
 
 
@@ -102,7 +102,9 @@ class Trunkline:
             capture_output=True, text=True, timeout=60 * len(wavs) + 60)
         if result.returncode:
             raise SystemExit(f"the call failed: {result.stderr}")
-        return json.loads(result.stdout)["turns"]
+        report = json.loads(result.stdout)
+        record = json.load(urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/admin/v1/calls/{report['call_id']}"))
+        return report["turns"], record["decisions"]
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -119,12 +121,14 @@ def main():
     clips = [line.strip() for line in open(args.clips) if line.strip()]
     naive = None if args.no_naive else Naive(args)
     server = Trunkline(args)
-    rows = []
+    rows, decisions = [], []
     try:
         for at in range(0, len(clips), args.per_call):
             batch = clips[at:at + args.per_call]
             chain = [naive.turn(wav) if naive else None for wav in batch]
-            for wav, other, turn in zip(batch, chain, server.call(batch)):
+            turns, why = server.call(batch)
+            decisions.append(why)
+            for wav, other, turn in zip(batch, chain, turns):
                 rows.append({"wav": os.path.basename(wav), "naive": other, "ours": turn})
                 latency = turn["latency_ms"]
                 print(f"{os.path.basename(wav):48} ours {latency['total'] if latency else None} ms"
@@ -134,10 +138,10 @@ def main():
         server.stop()
         if naive:
             naive.stop()
-    report(args, rows)
+    report(args, rows, decisions)
 
 
-def report(args, rows):
+def report(args, rows, decisions):
     timed = [r for r in rows if r["ours"]["latency_ms"]]
     ours = [r["ours"]["latency_ms"]["total"] / 1000 for r in timed]
     early = sum(1 for r in rows if r["ours"]["answered_early"])
@@ -159,7 +163,7 @@ def report(args, rows):
     print(json.dumps(summary, indent=1))
     if args.out:
         with open(args.out, "w") as file:
-            json.dump({"summary": summary, "turns": rows}, file, indent=1)
+            json.dump({"summary": summary, "turns": rows, "decisions": decisions}, file, indent=1)
 
 
 if __name__ == "__main__":

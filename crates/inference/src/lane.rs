@@ -26,6 +26,31 @@ const HOUSEKEEPING: Duration = Duration::from_millis(50);
 /// How soon a lane without work notices that its last handle is gone.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// Whether an engine may keep the audio path from a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Steps of a millisecond or two that calls wait for: as urgent as the audio itself.
+    WithAudio,
+    /// Steps that fill the processors for long: packets, clocks and voice activity go first.
+    BehindAudio,
+}
+
+impl Priority {
+    /// How much nicer the threads behind the audio are. 5 is a third of the weight: they still get
+    /// most of a machine that others share.
+    const NICER: i32 = 5;
+
+    fn take(self) {
+        // Linux counts niceness per thread; new threads begin with their starter's.
+        if self == Self::BehindAudio
+            && cfg!(target_os = "linux")
+            && let Err(error) = rustix::process::nice(Self::NICER)
+        {
+            tracing::debug!(%error, "a lane runs at the priority of the audio path");
+        }
+    }
+}
+
 /// A slot's number, below [`Engine::slots`].
 pub type SlotId = usize;
 
@@ -157,9 +182,11 @@ impl<E: Engine> Clone for Lane<E> {
 }
 
 impl<E: Engine + 'static> Lane<E> {
-    /// Starts a thread, loads the engine on it, and waits until it is loaded.
+    /// Starts a thread, loads the engine on it, and waits until it is loaded. The threads that the
+    /// engine starts have the same priority.
     pub fn start(
         name: &'static str,
+        priority: Priority,
         load_engine: impl FnOnce() -> Result<E, ModelError> + Send + 'static,
     ) -> Result<Self, ModelError> {
         let (jobs, queue) = mpsc::channel(QUEUED_JOBS);
@@ -168,15 +195,18 @@ impl<E: Engine + 'static> Lane<E> {
         let shared = Arc::clone(&load);
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || match load_engine() {
-                Ok(engine) => {
-                    if loaded_tx.send(Ok(())).is_ok() {
-                        run(engine, queue, &shared);
+            .spawn(move || {
+                priority.take();
+                match load_engine() {
+                    Ok(engine) => {
+                        if loaded_tx.send(Ok(())).is_ok() {
+                            run(engine, queue, &shared);
+                        }
                     }
-                }
-                Err(error) => {
-                    // The starter may have given up waiting; there is nobody else to tell.
-                    drop(loaded_tx.send(Err(error)));
+                    Err(error) => {
+                        // The starter may have given up waiting; there is nobody else to tell.
+                        drop(loaded_tx.send(Err(error)));
+                    }
                 }
             })
             .map_err(|e| ModelError::Engine { engine: name, reason: e.to_string() })?;
@@ -352,7 +382,7 @@ mod tests {
     }
 
     fn lane() -> Lane<Countdown> {
-        Lane::start("countdown", || Ok(Countdown { left: [0; 2] })).unwrap()
+        Lane::start("countdown", Priority::WithAudio, || Ok(Countdown { left: [0; 2] })).unwrap()
     }
 
     #[test]

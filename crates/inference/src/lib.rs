@@ -17,7 +17,7 @@ pub mod weights;
 pub use chat::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, ReplyStream, Role, ToolCall};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
-pub use lane::{Engine, Lane, Progress, SlotId, Slots};
+pub use lane::{Engine, Lane, Priority, Progress, SlotId, Slots};
 pub use speech::{
     Clause, ClauseStream, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming,
 };

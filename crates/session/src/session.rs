@@ -153,6 +153,7 @@ impl<L: Leg> Session<L> {
         match noticed {
             Noticed::Edge(SpeechEdge::Started { at }) => self.tell(Input::SpeechStarted { at }),
             Noticed::Edge(SpeechEdge::Stopped { at }) => self.tell(Input::SpeechStopped { at }),
+            Noticed::Edge(SpeechEdge::Rising) => self.tell(Input::SpeechRising),
             Noticed::Voice { voiced } => self.tell(Input::SpeechContinued { voiced }),
             Noticed::Words(words) => {
                 match words.ask {

@@ -1,16 +1,15 @@
 //! A telephone call as a leg: what the session hears of it and says into it.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use trunkline_audio::{ComfortNoise, Playout, Sound};
 use trunkline_session::{HangupReason, Leg, LegInput, LegOutput, Overrun, leg::Mark};
 
 mod ear;
+mod pace;
 
 use ear::Ear;
+use pace::Pace;
 
 use crate::{
     call::{CallLine, News, Order},
@@ -18,18 +17,13 @@ use crate::{
     sdp::Negotiated,
 };
 
-/// The pace of a call.
-const TICK: Duration = Duration::from_millis(20);
-/// A leg that was not asked for longer than this does not catch up: what is older is skipped.
-const MAX_BEHIND: Duration = Duration::from_millis(100);
-
 /// A call over SIP and RTP. Everything happens inside [`recv`](Leg::recv): no task of its own.
 pub struct SipLeg {
     session: RtpSession,
     line: CallLine,
     ear: Ear,
     mouth: Mouth,
-    next_tick: Instant,
+    pace: Pace,
     no_media_timeout: Duration,
     /// What is to be told, in order: a handful a tick.
     inputs: VecDeque<LegInput>,
@@ -60,7 +54,7 @@ impl SipLeg {
                 playout: Playout::new(CLOCK_HZ),
                 noise: ComfortNoise::new(rand::random()),
             },
-            next_tick: now() + TICK,
+            pace: Pace::new(now()),
             no_media_timeout,
             inputs: VecDeque::new(),
             ending: None,
@@ -80,7 +74,7 @@ impl SipLeg {
     async fn wake(&mut self) -> Wake {
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(self.next_tick.into()) => Wake::Tick,
+            () = tokio::time::sleep_until(self.pace.next().into()) => Wake::Tick,
             news = self.line.news.recv() => Wake::News(news),
             () = tokio::time::sleep_until(self.session.next_report().into()) => Wake::Report,
             received = self.session.receive() => Wake::Packet(received),
@@ -112,7 +106,10 @@ impl SipLeg {
     fn on_packet(&mut self, received: Received) {
         let at = now();
         match received {
-            Received::Sound(numbered, samples) => self.ear.hear(at, numbered, samples),
+            Received::Sound(numbered, samples) => {
+                self.ear.hear(at, numbered, samples);
+                self.pace.arrived(at, self.ear.jitter());
+            }
             Received::Other(numbered) => self.ear.pass(at, numbered),
             Received::Pressed(numbered, digit) => {
                 self.ear.pass(at, numbered);
@@ -122,11 +119,8 @@ impl SipLeg {
     }
 
     fn on_tick(&mut self) {
-        let late = now().saturating_duration_since(self.next_tick);
-        self.next_tick += TICK;
-        if late > MAX_BEHIND {
-            let skipped = u32::try_from(late.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
-            self.next_tick += TICK * skipped;
+        let skipped = self.pace.beat(now());
+        if skipped > 0 {
             self.session.pass(skipped.saturating_mul(ticks_in(SAMPLES)));
             tracing::debug!(skipped, "a call was not served in time; 20 ms ticks were skipped");
         }

@@ -24,6 +24,8 @@ pub(crate) struct Voice {
     pub(crate) noticed: Instant,
     /// Since when it is silent; `None` while the caller speaks.
     pub(crate) silent_since: Option<Instant>,
+    /// When something last sounded in that silence that may be speech.
+    pub(crate) rising: Option<Instant>,
     /// Voice activity, as last told.
     pub(crate) voiced: Duration,
 }
@@ -50,7 +52,7 @@ impl CallerTurn {
     pub(crate) fn new(began: Instant, now: Instant, next_ask: (Duration, Duration)) -> Self {
         Self {
             id: None,
-            voice: Voice { began, noticed: now, silent_since: None, voiced: Duration::ZERO },
+            voice: Voice { began, noticed: now, silent_since: None, rising: None, voiced: Duration::ZERO },
             words: Words {
                 asked: None,
                 is_answered: false,
@@ -72,6 +74,7 @@ impl CallerTurn {
     pub(crate) fn resume(&mut self, now: Instant) {
         self.voice.noticed = now;
         self.voice.silent_since = None;
+        self.voice.rising = None;
         self.words.asked = None;
         self.words.is_settled = false;
         self.end_probability = None;

@@ -65,8 +65,11 @@ pub struct OverlapConfig {
     /// who hears nothing for longer asks whether we are there.
     pub go_on_after: Duration,
     /// More voiced sound after which the recognizer is asked again while it has heard nothing that
-    /// interrupts; doubles each time, because it costs a decoding. 400 ms.
+    /// interrupts; doubles each time, because it costs a decoding. 250 ms.
     pub ask_again_after: Duration,
+    /// A voice in which no words were found for as long as this is none: a reply that was held for it
+    /// goes on. 1200 ms: the recognizer was asked three times by then.
+    pub wordless: Duration,
     /// Before the end of a reply that asks something, "yes" is an answer rather than a listener's
     /// noise. 1500 ms: people answer a question before its last word.
     pub answer_window: Duration,
@@ -81,7 +84,8 @@ impl Default for OverlapConfig {
             cough: Duration::from_millis(300),
             hold_after: Duration::from_millis(420),
             go_on_after: Duration::from_millis(1200),
-            ask_again_after: Duration::from_millis(400),
+            ask_again_after: Duration::from_millis(250),
+            wordless: Duration::from_millis(1200),
             answer_window: Duration::from_millis(1500),
             greeting_yields: true,
         }
@@ -108,6 +112,9 @@ impl Default for SilenceConfig {
 /// How long anything may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
+    /// Until it is known whether a sound is speech. 60 ms: the second window of voice activity and the
+    /// way from the microphone.
+    pub rising: Duration,
     /// New speech after which a prepared reply is thrown away. 100 ms: a breath is shorter, and
     /// making the same reply again costs a second.
     pub resumed_for_sure: Duration,
@@ -129,6 +136,7 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
+            rising: Duration::from_millis(60),
             resumed_for_sure: Duration::from_millis(100),
             recognizer: Duration::from_secs(4),
             cut: Duration::from_millis(500),

@@ -81,6 +81,7 @@ impl Conversation {
         match input {
             Input::Answered => self.answered(),
             Input::SpeechStarted { at } => self.speech_started(self.clock.local(at)),
+            Input::SpeechRising => self.speech_rising(),
             Input::SpeechContinued { voiced } => self.speech_continued(voiced),
             Input::SpeechStopped { at } => self.speech_stopped(self.clock.local(at)),
             Input::Heard(heard) => self.heard(heard),

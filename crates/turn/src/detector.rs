@@ -45,6 +45,8 @@ impl Default for DetectorConfig {
 /// A change that the detector noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpeechEdge {
+    /// The first window of what may be speech.
+    Rising,
     /// Speech began at `at`, some windows ago.
     Started { at: Instant },
     /// Speech ended at `at`, some windows ago.
@@ -112,11 +114,12 @@ impl SpeechDetector {
                     }
                     return None;
                 }
+                let is_first = rising.is_none();
                 let (at, mut sum) = rising.unwrap_or((began, Voiced::default()));
                 sum.add(heard);
                 *rising = Some((at, sum));
                 if sum.length < self.config.start_after {
-                    return None;
+                    return is_first.then_some(SpeechEdge::Rising);
                 }
                 self.voiced.add(sum);
                 self.state = State::Speaking { falling: None };

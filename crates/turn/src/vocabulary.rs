@@ -100,6 +100,8 @@ pub enum Input {
     Answered,
     /// Voice activity began; `at` is when the sound began, a little before it was noticed.
     SpeechStarted { at: Instant },
+    /// Something sounds that may be the beginning of speech; one more window will tell.
+    SpeechRising,
     /// Voice activity goes on: sent with each window that is speech while an overlap is being judged.
     SpeechContinued { voiced: Duration },
     /// Voice activity ended; `at` is when the sound ended, a little before it was noticed.

@@ -24,13 +24,14 @@ struct Line {
     start: Instant,
     windows: u32,
     edges: Vec<String>,
+    rising: u32,
 }
 
 impl Line {
     fn new(config: DetectorConfig) -> Self {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
         let start = Instant::now();
-        Self { detector: SpeechDetector::new(config), start, windows: 0, edges: Vec::new() }
+        Self { detector: SpeechDetector::new(config), start, windows: 0, edges: Vec::new(), rising: 0 }
     }
 
     fn push(&mut self, probability: f32, level: f32) {
@@ -38,6 +39,7 @@ impl Line {
         let end = self.start + WINDOW * self.windows;
         let Some(edge) = self.detector.push(probability, level, end, WINDOW) else { return };
         let (sign, at) = match edge {
+            SpeechEdge::Rising => return self.rising += 1,
             SpeechEdge::Started { at } => ('+', at),
             SpeechEdge::Stopped { at } => ('-', at),
         };
@@ -53,6 +55,19 @@ fn speech_begins_with_two_windows_and_stops_after_three() {
         &[(10, 0.02, -65.0), (20, 0.95, -25.0), (10, 0.02, -65.0)],
     );
     assert_eq!(found, "+320@384 -960@1056");
+}
+
+#[test]
+fn the_first_window_that_may_be_speech_is_told_once() {
+    let mut line = Line::new(DetectorConfig::default());
+    for probability in [0.02, 0.95, 0.95, 0.95, 0.02, 0.02, 0.02] {
+        line.push(probability, -25.0);
+    }
+    assert_eq!(line.rising, 1);
+    line.push(0.6, -25.0);
+    assert_eq!(line.rising, 2);
+    line.push(0.6, -80.0);
+    assert_eq!(line.rising, 2);
 }
 
 #[test]

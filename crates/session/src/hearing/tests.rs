@@ -89,7 +89,11 @@ async fn speech_is_noticed_where_its_sound_began_and_ended() {
         .collect();
     assert_eq!(
         edges,
-        [SpeechEdge::Started { at: start + MS(400) }, SpeechEdge::Stopped { at: start + MS(1000) },]
+        [
+            SpeechEdge::Rising,
+            SpeechEdge::Started { at: start + MS(400) },
+            SpeechEdge::Stopped { at: start + MS(1000) },
+        ]
     );
     assert_eq!(ears.evidence().voiced, MS(600));
     assert_eq!(ears.media_time(start + MS(1000)), MediaTime::from_ms(1000));

@@ -1,6 +1,9 @@
 //! From packets as they arrive to frames of 20 ms at 16 kHz, without a gap.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use trunkline_audio::{
     Concealer, Content, Frame, JitterBuffer, JitterConfig, MediaTime, Popped, Resampler, level,
@@ -53,6 +56,11 @@ impl Ear {
     /// A packet without sound arrived.
     pub(super) fn pass(&mut self, now: Instant, numbered: Numbered) {
         self.jitter.push(now, payload(numbered, Content::Other));
+    }
+
+    /// How unevenly packets arrive.
+    pub(super) fn jitter(&self) -> Duration {
+        self.jitter.statistics().jitter
     }
 
     /// Sound after a pause has nothing to do with the sound before.

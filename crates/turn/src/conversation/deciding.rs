@@ -79,7 +79,10 @@ impl Conversation {
         let text = turn.settled_text()?;
         self.floor.prepared()?;
         let wait = self.patience_with(text, turn.end_probability);
-        Some(turn.voice.silent_since? + wait)
+        let end = turn.voice.silent_since? + wait;
+        // Sound that may be the caller going on is waited out, or they would be cut off by a hair.
+        let rising = turn.voice.rising.map(|rising| rising + self.config.limits.rising);
+        Some(rising.map_or(end, |known| end.max(known)))
     }
 
     /// The silence has lasted long enough.

@@ -30,6 +30,14 @@ impl Conversation {
         }
     }
 
+    /// The silence that is being waited out may be over.
+    pub(super) fn speech_rising(&mut self) {
+        let now = self.now();
+        if let Some(turn) = self.floor.turn.as_mut().filter(|turn| !turn.is_speaking()) {
+            turn.voice.rising = Some(now);
+        }
+    }
+
     /// Voice activity goes on. Where its beginning was not taken (the line came back from hold, the
     /// last turn was cut off for its length), it begins here.
     pub(super) fn speech_continued(&mut self, voiced: Duration) {
@@ -43,8 +51,10 @@ impl Conversation {
         let Some(turn) = &mut self.floor.turn else { return };
         turn.voice.voiced = voiced;
         if self.state() == State::Overlap {
-            self.ask_over_reply();
             self.judge_overlap();
+        }
+        if self.state() == State::Overlap {
+            self.ask_over_reply();
         }
     }
 

@@ -47,10 +47,22 @@ impl Conversation {
             self.judge_whole_overlap(heard);
         } else {
             self.judge_overlap();
-            let is_nothing = classify(&heard, &self.config.gate) != Sound::Interruption;
-            if is_answer && is_nothing && self.state() == State::Overlap {
+            if is_answer && self.state() == State::Overlap && self.may_talk_on(&heard) {
                 // The sound goes on and is asked about again; so far we need not fall silent.
                 self.go_on_replying();
+            }
+        }
+    }
+
+    /// Whether we need not fall silent for a sound that goes on, by the words that there are of it. A
+    /// voice that says nothing yet is about to, unless it has been saying nothing for long.
+    fn may_talk_on(&self, heard: &Heard) -> bool {
+        match classify(heard, &self.config.gate) {
+            Sound::Backchannel => true,
+            Sound::Interruption => false,
+            Sound::Noise(_) => {
+                heard.evidence.vad_mean < self.config.gate.strong.vad_mean
+                    || heard.evidence.voiced >= self.config.overlap.wordless
             }
         }
     }
@@ -149,11 +161,9 @@ impl Conversation {
                 let answer_takes = overlap.hold_after.saturating_sub(overlap.ask_after);
                 turn.words.asked.map(|(_, at)| at + answer_takes)
             }
+            Some(heard) if turn.words.is_answered && self.may_talk_on(heard) => None,
             // A partial of the first sounds is a guess: the words are known when they were asked for.
-            Some(_) | None if !turn.words.is_answered => {
-                Some(turn.voice.began + overlap.hold_after)
-            }
-            Some(_) | None => None,
+            Some(_) | None => Some(turn.voice.began + overlap.hold_after),
         }
     }
 

@@ -48,6 +48,49 @@ fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves
 }
 
 #[test]
+fn a_caller_who_begins_to_go_on_just_before_the_end_is_not_cut_off() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3150 score 0.95
+        3200 words "I am sorry."
+        > turn 1 begins
+        > prepare 2: turn 1, I am sorry.
+        3270 rising
+        3300 speech
+        3400 > stop 2
+        > dropped 2
+        4596 silence
+        > words 2?
+        > end?
+        4650 score 0.95
+        4700 words "I am sorry. I have to cancel."
+        > prepare 3: turn 1, I am sorry. I have to cancel.
+        4770 rising
+        4830 > Finished after 330, score 0.95
+        > turn 1 ended at 4500: I am sorry. I have to cancel.
+        > release 3
+        > reply 3 starts: turn 1, I am sorry. I have to cancel.
+        > shut
+        4900 nothing
+        "#,
+    );
+}
+
+#[test]
 fn a_breath_does_not_throw_the_prepared_reply_away_when_the_words_stay_the_same() {
     check(
         r#"

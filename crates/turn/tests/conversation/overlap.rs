@@ -557,7 +557,7 @@ fn noise_that_goes_on_over_the_reply_is_asked_about_less_and_less() {
         4300 words "Music" vad=0.7
         5000 voiced 1456
         > words 4?
-        5100 words "[Music]"
+        5100 words "[Music]" voiced=1456
         6000 voiced 2400
         6400 played 2.0
         > reply 2 heard: We open at nine in the morning.
@@ -567,6 +567,72 @@ fn noise_that_goes_on_over_the_reply_is_asked_about_less_and_less() {
         6600 words "[Music]"
         > ignored: NoWords, [Music]
         > shut
+        "#,
+    );
+}
+
+#[test]
+fn a_clear_voice_whose_words_are_not_known_yet_holds_the_reply_until_they_are() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello! How can I help you?" 3000
+        80 whole 1
+        1000 speech
+        > open
+        1200 voiced 256
+        > words 1?
+        1300 words "" voiced=256
+        1356 > pause 1
+        1450 voiced 506
+        > words 2?
+        1560 words "I need to" voiced=506
+        > stop 1
+        > reply 1 interrupted
+        > turn 1 begins
+        1600 cut 1 - 1276
+        > reply 1 heard: Hello! How -
+        "#,
+    );
+}
+
+#[test]
+fn a_voice_that_says_nothing_for_long_is_talked_over() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello! How can I help you?" 3000
+        80 whole 1
+        1000 speech
+        > open
+        1200 voiced 256
+        > words 1?
+        1300 words "" voiced=256
+        1356 > pause 1
+        1450 voiced 506
+        > words 2?
+        1560 words "" voiced=506
+        2000 voiced 1006
+        > words 3?
+        2200 words "" voiced=1206
+        > resume 1
+        > false interruption of 1, held for 844
+        2600 voiced 1600
+        3000 silence
+        > words 4?
+        3100 words ""
+        > ignored: NoWords
+        > shut
+        4000 played 1.0
+        > reply 1 heard: Hello! How can I help you?
         "#,
     );
 }

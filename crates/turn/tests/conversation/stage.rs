@@ -19,6 +19,9 @@ pub(crate) fn config() -> TurnConfig {
         finished: Duration::from_millis(280),
         typical: Duration::from_millis(450),
         unfinished: Duration::from_millis(850),
+        dictating: Duration::from_millis(1400),
+        sure: 0.7,
+        unsure: 0.7,
         ..PatienceConfig::default()
     };
     TurnConfig { patience, ..TurnConfig::default() }
@@ -155,6 +158,7 @@ impl Stage {
         match word(0) {
             "answered" => Input::Answered,
             "speech" => Input::SpeechStarted { at: before(64) },
+            "rising" => Input::SpeechRising,
             "voiced" => Input::SpeechContinued { voiced: ms(1) },
             "silence" => Input::SpeechStopped { at: before(96) },
             "words" => Input::Heard(heard(text, self.last_ask, words.get(1..).unwrap_or_default())),

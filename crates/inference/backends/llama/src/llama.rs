@@ -1,6 +1,6 @@
 //! The chat model: a lane around the engine.
 
-use trunkline_inference::{Chat, ChatModel, Lane, ModelError, ReplyStream};
+use trunkline_inference::{Chat, ChatModel, Lane, ModelError, Priority, ReplyStream};
 
 use crate::{config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate, weights::Weights};
 
@@ -26,7 +26,7 @@ impl Llama {
             let limits = weights.limits(&config);
             Ok(ReplyEngine::new(weights, template, limits))
         };
-        Ok(Self { lane: Lane::start(NAME, load_engine)? })
+        Ok(Self { lane: Lane::start(NAME, Priority::BehindAudio, load_engine)? })
     }
 
     /// Replies being worked on, warm-ups included.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ort::{session::Session, value::TensorRef};
-use trunkline_inference::{ClauseStream, Lane, ModelError, SpeechStream, TextToSpeech, Voice};
+use trunkline_inference::{ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice};
 
 use self::{phonemes::Phonemizer, symbols::token_ids};
 use crate::{
@@ -64,7 +64,7 @@ impl Kokoro {
         let voices = voice_names(&config.voices)?;
         let names = voices.clone();
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, move || {
+        let lane = Lane::start(ENGINE, Priority::BehindAudio, move || {
             let mut engine = VoiceEngine::new(Model::open(&runtime, config, names)?);
             engine.warm_up()?;
             Ok(engine)

@@ -7,7 +7,7 @@ mod voice_file;
 
 use std::path::PathBuf;
 
-use trunkline_inference::{ClauseStream, Lane, ModelError, SpeechStream, TextToSpeech, Voice};
+use trunkline_inference::{ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice};
 
 use self::{
     network::{Latent, Network},
@@ -59,7 +59,7 @@ impl Piper {
         let file = VoiceFile::read(&config.config)?;
         let voices = vec![file.name()];
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, move || {
+        let lane = Lane::start(ENGINE, Priority::BehindAudio, move || {
             let mut engine = VoiceEngine::new(Model::open(&runtime, &config, file)?);
             engine.warm_up()?;
             Ok(engine)

@@ -9,7 +9,7 @@ use std::{path::PathBuf, pin::Pin};
 use futures::Stream;
 use ort::{session::Session, value::TensorRef};
 use trunkline_audio::Frame;
-use trunkline_inference::{Lane, ModelError, VadStream, VoiceActivity};
+use trunkline_inference::{Lane, ModelError, Priority, VadStream, VoiceActivity};
 
 use self::{
     batch::{Batch, ROW, STATE},
@@ -53,7 +53,7 @@ impl SileroVad {
     /// Loads the model and starts its lane.
     pub fn load(runtime: &Runtime, config: &SileroConfig) -> Result<Self, ModelError> {
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, move || {
+        let lane = Lane::start(ENGINE, Priority::WithAudio, move || {
             let session = runtime.open(&config.model, config.threads)?;
             Ok(VadEngine::new(Silero { session }, config.slots.max(1)))
         })?;

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use ort::{session::Session, value::TensorRef};
-use trunkline_inference::{EndOfTurn, Engine, Lane, ModelError, Progress, SlotId, Slots};
+use trunkline_inference::{EndOfTurn, Engine, Lane, ModelError, Priority, Progress, SlotId, Slots};
 
 use self::mel::{FRAMES, LogMel, MELS};
 use crate::runtime::{Runtime, engine_error};
@@ -47,7 +47,7 @@ impl SmartTurn {
     /// Loads the model, starts its lane, and scores silence once to warm up.
     pub fn load(runtime: &Runtime, config: &SmartTurnConfig) -> Result<Self, ModelError> {
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, move || {
+        let lane = Lane::start(ENGINE, Priority::WithAudio, move || {
             let session = runtime.open(&config.model, config.threads)?;
             let mut engine = TurnEngine::new(session);
             engine.score(&[]).map_err(engine_error(ENGINE))?;

@@ -1,7 +1,7 @@
 //! Whisper as a [`SpeechToText`].
 
 use trunkline_inference::{
-    HearingStream, Lane, ModelError, SpeechToText, SttOptions, TranscriptStream,
+    HearingStream, Lane, ModelError, Priority, SpeechToText, SttOptions, TranscriptStream,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ pub struct Whisper {
 impl Whisper {
     /// Loads the module and the model on a new lane and waits until both are there.
     pub fn load(config: WhisperConfig) -> Result<Self, ModelError> {
-        let lane = Lane::start("whisper", move || {
+        let lane = Lane::start("whisper", Priority::BehindAudio, move || {
             // On a CPU plain attention is the faster one, and right for windows of any length.
             let gpu = u8::from(config.gpu);
             let options = LoadOptions { gpu, flash_attention: gpu };

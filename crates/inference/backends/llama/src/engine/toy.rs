@@ -13,7 +13,7 @@ use futures::{StreamExt, executor::block_on};
 use llama_cpp_2::token::LlamaToken;
 use proptest::prelude::*;
 use trunkline_inference::{
-    Chat, ChatOptions, Lane, Message, ModelError, ReplyPiece, ReplyStream, Role,
+    Chat, ChatOptions, Lane, Message, ModelError, Priority, ReplyPiece, ReplyStream, Role,
 };
 
 use super::ReplyEngine;
@@ -176,7 +176,7 @@ impl Toy {
     fn start(machine: Machine) -> Self {
         let evaluated = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&evaluated);
-        let lane = Lane::start("toy", move || {
+        let lane = Lane::start("toy", Priority::WithAudio, move || {
             let limits = Limits {
                 slots: machine.slots,
                 sequences: machine.slots + machine.kept,

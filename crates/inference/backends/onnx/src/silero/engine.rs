@@ -125,7 +125,7 @@ fn wrong_rate(rate: u32) -> ModelError {
 #[cfg(test)]
 mod tests {
     use futures::{StreamExt, executor::block_on, stream};
-    use trunkline_inference::Lane;
+    use trunkline_inference::{Lane, Priority};
 
     use super::*;
     use crate::{
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn lane(slots: usize, failing: bool) -> Lane<VadEngine<Counting>> {
-        Lane::start("counting", move || Ok(VadEngine::new(Counting { failing }, slots))).unwrap()
+        Lane::start("counting", Priority::WithAudio, move || Ok(VadEngine::new(Counting { failing }, slots))).unwrap()
     }
 
     fn constant(level: i16, windows: usize) -> Hearing {

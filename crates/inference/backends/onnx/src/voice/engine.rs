@@ -176,7 +176,7 @@ mod tests {
 
     use futures::{StreamExt, executor::block_on, stream};
     use trunkline_audio::MediaTime;
-    use trunkline_inference::{Clause, Lane, SpeechStream};
+    use trunkline_inference::{Clause, Lane, Priority, SpeechStream};
 
     use super::*;
     use crate::voice::Begun;
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn lane() -> Lane<VoiceEngine<Hum>> {
-        Lane::start("hum", || {
+        Lane::start("hum", Priority::WithAudio, || {
             let mut engine = VoiceEngine::new(Hum);
             engine.warm_up()?;
             Ok(engine)
