@@ -84,7 +84,7 @@ class Trunkline:
         with open(self.config, "w") as file:
             file.write(f'[models]\ndir = "{args.models}"\nstt = "{stt}"\nllm = "{llm}"\nthreads = {args.threads}\n'
                        f'[sip]\nbind = "127.0.0.1:{SIP}"\n[gateway]\nbind = "127.0.0.1:{HTTP}"\n'
-                       f'[store]\ndata_dir = "{self.folder}/data"\n')
+                       f'[store]\ndata_dir = "{self.folder}/data"\n' + self.configured())
         log = open(os.path.join(self.folder, "server.log"), "w")
         self.process = subprocess.Popen([args.trunkline, "serve", "--config", self.config], stderr=log)
         for _ in range(600):
@@ -95,16 +95,23 @@ class Trunkline:
                 time.sleep(0.2)
         raise SystemExit(f"the server is not ready: see {self.folder}/server.log")
 
+    def configured(self):
+        """More for the configuration: agents, say. None here: the built-in receptionist answers."""
+        return ""
+
     def call(self, wavs):
+        report, record = self.place(["--wav", *wavs])
+        return report["turns"], record["decisions"]
+
+    def place(self, said):
+        """Places a call; the caller's report and the server's record."""
         result = subprocess.run(
             [self.binary, "call", "--config", self.config, "--to", f"sip:demo@127.0.0.1:{SIP}",
-             "--admin", f"http://127.0.0.1:{HTTP}", "--json", "--wav", *wavs],
-            capture_output=True, text=True, timeout=60 * len(wavs) + 60)
+             "--admin", f"http://127.0.0.1:{HTTP}", "--json", *said], capture_output=True, text=True, timeout=900)
         if result.returncode:
             raise SystemExit(f"the call failed: {result.stderr}")
         report = json.loads(result.stdout)
-        record = json.load(urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/admin/v1/calls/{report['call_id']}"))
-        return report["turns"], record["decisions"]
+        return report, json.load(urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/admin/v1/calls/{report['call_id']}"))
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -71,6 +71,8 @@ struct Turn {
 struct Past {
     frames: VecDeque<Frame>,
     heard_at: Option<(Instant, MediaTime)>,
+    /// Where the turn that is heard began.
+    turn_from: MediaTime,
     dropped: u64,
     last_window: MediaTime,
 }
@@ -104,7 +106,8 @@ impl Hearing {
     /// Has the recognizer listen to a turn, from a little before now.
     pub(crate) fn open(&mut self) {
         let (feed, inputs) = mpsc::channel(STT_QUEUE);
-        for frame in self.past.since(PRE_ROLL) {
+        self.past.mark_turn(PRE_ROLL);
+        for frame in self.past.turn() {
             // The queue is empty and longer than the pre-roll.
             drop(feed.try_send(SttInput::Frame(frame.clone())));
         }
@@ -222,16 +225,23 @@ impl Past {
         }
     }
 
-    fn since(&self, ago: Duration) -> impl Iterator<Item = &Frame> {
+    /// A turn begins, and began this long ago.
+    fn mark_turn(&mut self, ago: Duration) {
         let ago = MediaTime::from_ms(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-        let from =
+        self.turn_from =
             self.heard_at.map_or(MediaTime::ZERO, |(_, end)| MediaTime::ZERO + end.since(ago));
-        self.frames.iter().filter(move |f| f.at() >= from)
     }
 
+    /// The sound of the turn, as far as it is kept.
+    fn turn(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().filter(|frame| frame.at() >= self.turn_from)
+    }
+
+    /// The turn's last seconds. What was before it would only confuse: the model learned on turns
+    /// with nothing before them.
     fn tail(&self) -> Arc<[i16]> {
         let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ);
-        for frame in &self.frames {
+        for frame in self.turn() {
             samples.extend_from_slice(frame.samples());
         }
         let skip = samples.len().saturating_sub(TAIL_SECONDS * HZ);

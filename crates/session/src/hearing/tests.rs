@@ -196,7 +196,9 @@ fn the_past_is_eight_seconds_long() {
         past.push(now(), world.frame(MediaTime::from_ms(n * 20)), false);
     }
     assert_eq!(past.tail().len(), 8 * HZ);
-    assert_eq!(past.since(MS(500)).count(), 25);
+    past.mark_turn(MS(500));
+    assert_eq!(past.turn().count(), 25);
+    assert_eq!(past.tail().len(), HZ / 2, "what was before the turn is not judged with it");
     assert_eq!(Past::default().tail().len(), 0);
 }
 

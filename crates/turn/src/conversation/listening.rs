@@ -141,6 +141,5 @@ impl Conversation {
             return;
         }
         self.ask_for_words();
-        self.order(Command::ScoreEnd);
     }
 }

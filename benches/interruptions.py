@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""How soon a reply falls silent when the caller speaks over it, what the chat keeps of it, and what does not stop it.
+
+usage: interruptions.py --trunkline BIN --models DIR --set starter|tiny --speech LIST --listening LIST [--out FILE]
+
+SPEECH: recorded clips of 2 s and more; each is spoken over the long reply to the one before. LISTENING: clips that
+must not stop a reply (coughs, "uh-huh", noise); each is played over a long reply. Everything is measured in the call's
+stereo recording. `late_ms` runs from the moment when 300 ms of the caller's speech (20 ms frames within 30 dB of the
+clip's loudest) have sounded to the end of the reply's sound; the goal is 200. The reply's sound up to there is
+transcribed by Whisper base and compared with what the chat keeps: `words_off` counts words too many or too few.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+import wave
+
+import numpy as np
+import soundfile
+
+import turn_latency
+from word_errors import words
+
+QUIET_DBFS, HZ, FRAME = -50.0, 8000, 160
+AGENT = ("You tell stories. Whatever the caller says, answer with one long story of at least ten sentences. "
+         "Never ask anything, never stop early.")
+
+
+def levels(samples):
+    frames = samples[:len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
+    return 10 * np.log10((frames ** 2).mean(axis=1) + 1e-12)
+
+
+def speech_after(clip, milliseconds):
+    """When so much of the clip's speech has sounded, in ms from its first sample that is not zero."""
+    samples, rate = soundfile.read(clip, dtype="float64")
+    samples = samples[:, 0] if samples.ndim > 1 else samples
+    step = rate // 50
+    frames = samples[:len(samples) // step * step].reshape(-1, step)
+    level = 10 * np.log10((frames ** 2).mean(axis=1) + 1e-12)
+    voiced = np.flatnonzero(level > max(level.max() - 30, -55))
+    return 20 * (voiced[milliseconds // 20 - 1] + 1)
+
+
+class Server(turn_latency.Trunkline):
+    def configured(self):
+        return f'[agents.stories]\nnumbers = ["*"]\ngreeting = "Hello."\ninstructions = "{AGENT}"\n'
+
+    def call(self, steps):
+        folder = tempfile.mkdtemp()
+        script = os.path.join(folder, "script.toml")
+        with open(script, "w") as file:
+            for step in steps:
+                file.write("[[step]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in step.items()))
+        report, record = self.place(["--script", script, "--save", folder])
+        with wave.open(os.path.join(folder, "call.wav")) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2) / 32768
+        return report, record, sound[:, 0], sound[:, 1]
+
+
+def onsets(caller, clips):
+    """Where each clip begins in the caller's channel, in samples."""
+    at, found = 0, []
+    for clip in clips:
+        at += np.flatnonzero(caller[at:])[0]
+        found.append(at)
+        info = soundfile.info(clip)
+        at += int(info.frames / info.samplerate * HZ) - FRAME * 4
+        silence = np.flatnonzero(levels(caller[at:]) < -80)
+        at += int(silence[0]) * FRAME if len(silence) else 0
+    return found
+
+
+def stop_after(agent, at):
+    """Where the agent's sound that goes on at `at` ends: before half a second of quiet."""
+    audible = levels(agent[at:]) > QUIET_DBFS
+    last = -1
+    for n, is_audible in enumerate(audible):
+        if is_audible:
+            last = n
+        elif n - last > 25:
+            break
+    return at + (last + 1) * FRAME
+
+
+def start_before(agent, at):
+    """Where the agent's present reply began: after a second of quiet."""
+    audible = np.flatnonzero(levels(agent[:at]) > QUIET_DBFS)
+    gaps = np.flatnonzero(np.diff(audible) > 50)
+    return int(audible[gaps[-1] + 1] if len(gaps) else audible[0]) * FRAME
+
+
+def transcribe(args, sound):
+    path = os.path.join(tempfile.mkdtemp(), "reply.wav")
+    soundfile.write(path, sound, HZ)
+    out = subprocess.run([args.trunkline, "transcribe", path, "--model", "whisper-base", "--json"],
+                         capture_output=True, text=True, env=os.environ | {"TRUNKLINE_MODELS": args.models})
+    return json.loads(out.stdout.splitlines()[0])["text"] if out.returncode == 0 else None
+
+
+def words_off(kept, sounded):
+    """How many words at the end were kept too many (+) or too few (-), where the rest agrees best."""
+    kept, sounded = words(kept, False), words(sounded, False)
+    tail = sounded[-4:]
+    places = [(sum(a == b for a, b in zip(tail, kept[end - len(tail):end])), -abs(len(kept) - end), end)
+              for end in range(len(tail), len(kept) + 1)]
+    agreed, _, end = max(places, default=(0, 0, 0))
+    return len(kept) - end if agreed >= 2 else len(kept) - len(sounded)
+
+
+def interruptions(args, server, speech):
+    rows = []
+    for at in range(0, len(speech) - 1, 6):
+        clips = speech[at:at + 7]
+        steps = [{"wav": clip} if n == 0 else {"wav": clip, "when": "sounding", "pause_seconds": 1.5}
+                 for n, clip in enumerate(clips)]
+        report, record, caller, agent = server.call(steps)
+        begun = onsets(caller, clips)
+        for n, clip in list(enumerate(clips))[1:]:
+            began = begun[n]
+            stopped = stop_after(agent, began)
+            is_over = not (levels(agent[began:began + FRAME * 25]) > QUIET_DBFS).any()
+            reply = report["turns"][n - 1]["reply"] or ""
+            late = 1000 * (stopped - began) / HZ - speech_after(clip, 300)
+            sounded = transcribe(args, agent[start_before(agent, began):stopped])
+            rows.append({"clip": os.path.basename(clip), "late_ms": round(late), "reply_was_over": bool(is_over),
+                         "interrupted": report["turns"][n - 1]["interrupted"], "kept": reply, "sounded": sounded,
+                         "words_off": words_off(reply, sounded or "")})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def listening(args, server, question, clips):
+    rows = []
+    for clip in clips:
+        steps = [{"wav": question}, {"wav": clip, "when": "sounding", "pause_seconds": 1.0, "expects_reply": False}]
+        report, record, caller, agent = server.call(steps)
+        why = [(d["kind"], d["reason"]) for d in record["decisions"]]
+        rows.append({"clip": os.path.basename(clip), "turns": len(record["turns"]),
+                     "stopped": any(t["interrupted"] for t in record["turns"]) or len(record["turns"]) > 1, "why": why})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trunkline", required=True)
+    parser.add_argument("--models", required=True)
+    parser.add_argument("--set", choices=turn_latency.SETS, required=True)
+    parser.add_argument("--speech", required=True)
+    parser.add_argument("--listening", required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    lines = lambda path: [line.strip() for line in open(path) if line.strip()]
+    speech = lines(args.speech)
+    server = Server(args)
+    try:
+        cut = interruptions(args, server, speech)
+        kept = listening(args, server, speech[0], lines(args.listening))
+    finally:
+        server.stop()
+    timed = sorted(r["late_ms"] for r in cut if not r["reply_was_over"])
+    summary = {"set": args.set, "interruptions": len(timed), "late_p50_ms": turn_latency.quantile(timed, 0.5),
+               "late_p95_ms": turn_latency.quantile(timed, 0.95), "late_max_ms": timed[-1] if timed else None,
+               "within_200_ms": sum(late <= 200 for late in timed),
+               "at_most_one_word_off": sum(abs(r["words_off"]) <= 1 for r in cut if not r["reply_was_over"]),
+               "listening_clips": len(kept), "stopped_by_them": sum(r["stopped"] for r in kept)}
+    print(json.dumps(summary, indent=1))
+    if args.out:
+        with open(args.out, "w") as file:
+            json.dump({"summary": summary, "interruptions": cut, "listening": kept}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
