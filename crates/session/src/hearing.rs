@@ -29,6 +29,9 @@ const PRE_ROLL: Duration = Duration::from_millis(500);
 /// What the end-of-turn model looks at.
 const TAIL_SECONDS: usize = 8;
 const HZ: usize = 16_000;
+/// Silence that is added to it: the model learned on turns with 200 ms of silence after them and is
+/// asked when half of that has passed.
+const FORESEEN: usize = HZ / 10;
 
 /// What the ears noticed.
 #[derive(Debug)]
@@ -240,10 +243,11 @@ impl Past {
     /// The turn's last seconds. What was before it would only confuse: the model learned on turns
     /// with nothing before them.
     fn tail(&self) -> Arc<[i16]> {
-        let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ);
+        let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ + FORESEEN);
         for frame in self.turn() {
             samples.extend_from_slice(frame.samples());
         }
+        samples.extend_from_slice(&[0; FORESEEN]);
         let skip = samples.len().saturating_sub(TAIL_SECONDS * HZ);
         samples.split_off(skip).into()
     }

@@ -12,8 +12,6 @@ pub(crate) struct CallerTurn {
     pub(crate) words: Words,
     /// The end-of-turn model's judgement of the present silence.
     pub(crate) end_probability: Option<f32>,
-    /// Whether the model has been asked to judge it.
-    pub(crate) is_score_asked: bool,
     /// It has lasted as long as a turn may; its words are awaited.
     pub(crate) is_too_long: bool,
 }
@@ -64,7 +62,6 @@ impl CallerTurn {
                 next_ask,
             },
             end_probability: None,
-            is_score_asked: false,
             is_too_long: false,
         }
     }
@@ -81,7 +78,6 @@ impl CallerTurn {
         self.words.asked = None;
         self.words.is_settled = false;
         self.end_probability = None;
-        self.is_score_asked = false;
     }
 
     /// Whether these words answer the open question; it is then no longer open.

@@ -20,9 +20,6 @@ pub struct PatienceConfig {
     pub dictating: Duration,
     /// No silence is waited out longer. 2 s: after that callers ask whether anyone is there.
     pub longest: Duration,
-    /// Silence after which the end-of-turn model is asked. 200 ms: it learned on turns cut there, and
-    /// most pauses between words are over by then and cost nothing.
-    pub score_after: Duration,
     /// From this end-of-turn probability on the model counts as saying finished. 0.95: half of all
     /// ends are above it and one pause inside a turn in ten.
     pub sure: f32,
@@ -39,7 +36,6 @@ impl Default for PatienceConfig {
             unfinished: Duration::from_millis(1100),
             dictating: Duration::from_millis(1700),
             longest: Duration::from_secs(2),
-            score_after: Duration::from_millis(200),
             sure: 0.95,
             unsure: 0.5,
         }

@@ -199,7 +199,6 @@ fn turn_config() -> TurnConfig {
     config.patience.finished = Duration::from_millis(280);
     config.patience.typical = Duration::from_millis(450);
     config.patience.unfinished = Duration::from_millis(850);
-    config.patience.score_after = Duration::ZERO;
     config.patience.sure = 0.7;
     config.patience.unsure = 0.7;
     config

@@ -10,20 +10,6 @@ use crate::{
 use super::floor::State;
 
 impl Conversation {
-    /// When the silence is long enough for the end-of-turn model to judge it.
-    pub(super) fn score_at(&self) -> Option<Instant> {
-        let is_deciding = self.state() == State::Deciding;
-        let turn = self.floor.turn.as_ref().filter(|turn| is_deciding && !turn.is_score_asked)?;
-        Some(turn.voice.silent_since? + self.config.patience.score_after)
-    }
-
-    pub(super) fn score_end(&mut self) {
-        if let Some(turn) = &mut self.floor.turn {
-            turn.is_score_asked = true;
-            self.order(Command::ScoreEnd);
-        }
-    }
-
     pub(super) fn end_scored(&mut self, probability: f32) {
         let is_deciding = self.state() == State::Deciding;
         if let Some(turn) = self.floor.turn.as_mut().filter(|_| is_deciding) {

@@ -141,5 +141,6 @@ impl Conversation {
             return;
         }
         self.ask_for_words();
+        self.order(Command::ScoreEnd);
     }
 }

@@ -205,6 +205,7 @@ impl Conversation {
             self.ask_for_words();
         }
         self.prepare_reply();
+        self.order(Command::ScoreEnd);
     }
 
     fn ignore_overlap(&mut self, reason: IgnoreReason, heard: Option<Heard>) {

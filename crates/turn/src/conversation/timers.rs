@@ -14,8 +14,6 @@ enum Timer {
     Cut,
     /// More than a breath of new speech over a prepared reply.
     Resumed,
-    /// Enough silence for the end-of-turn model.
-    Score,
     /// The end of the caller's patience with a pause.
     TurnEnd,
     /// The recognizer's answer.
@@ -97,7 +95,6 @@ impl Conversation {
         [
             (cut, Timer::Cut),
             (resumed, Timer::Resumed),
-            (self.score_at(), Timer::Score),
             (self.turn_ends_at(), Timer::TurnEnd),
             (words, Timer::Words),
             (self.hold_at(), Timer::OverlapWords),
@@ -115,7 +112,6 @@ impl Conversation {
         match timer {
             Timer::Cut => self.cut_late(),
             Timer::Resumed => self.drop_prepared(),
-            Timer::Score => self.score_end(),
             Timer::TurnEnd => self.patience_over(),
             Timer::Words if self.state() == State::Overlap => self.words_late_over_reply(),
             Timer::Words => self.words_late(),

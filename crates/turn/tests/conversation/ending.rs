@@ -776,12 +776,12 @@ fn words_that_were_said_before_a_hold_are_answered_after_it() {
         > open
         3000 held
         > words 1?
+        > end?
         3100 words "When do you open?"
         > turn 1 begins
         > prepare 2: turn 1, When do you open?
+        3200 score 0.9
         9000 resumed
-        > end?
-        9100 score 0.9
         9280 > Finished after 280, score 0.9
         > turn 1 ended at 9000: When do you open?
         > release 2
@@ -1085,6 +1085,7 @@ fn a_recognizer_that_fails_while_the_line_is_on_hold_is_excused_after_it() {
         > open
         3000 held
         > words 1?
+        > end?
         3100 deaf
         > shut
         > prepare 2: silence, Once more?

@@ -1,8 +1,6 @@
 //! How a caller is listened to: pauses, breaths, numbers, noise, a slow recognizer.
 
-use std::time::Duration;
-
-use crate::stage::{check, check_with, config, script};
+use crate::stage::check;
 
 #[test]
 fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves_no_trace() {
@@ -45,45 +43,6 @@ fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves
         4800 said
         > agent: Hello!
         > caller: I would like to book a table for two.
-        "#,
-    );
-}
-
-#[test]
-fn a_pause_between_words_is_too_short_to_be_judged() {
-    let mut config = config();
-    config.patience.score_after = Duration::from_millis(200);
-    check_with(
-        config,
-        script(),
-        r#"
-        0 answered
-        > prepare 1: greeting, Hello!
-        > release 1
-        > reply 1 starts: greeting, Hello!
-        80 ready 1
-        80 spoke 1.0 "Hello!" 500
-        80 whole 1
-        580 played 1.0
-        > reply 1 heard: Hello!
-        2064 speech
-        > open
-        3096 silence
-        > words 1?
-        3180 speech
-        4096 silence
-        > words 2?
-        4200 > end?
-        4210 score 0.95
-        4215 words "I would like to cancel."
-        > turn 1 begins
-        > prepare 2: turn 1, I would like to cancel.
-        4280 > Finished after 280, score 0.95
-        > turn 1 ended at 4000: I would like to cancel.
-        > release 2
-        > reply 2 starts: turn 1, I would like to cancel.
-        > shut
-        4300 nothing
         "#,
     );
 }

@@ -20,7 +20,6 @@ pub(crate) fn config() -> TurnConfig {
         typical: Duration::from_millis(450),
         unfinished: Duration::from_millis(850),
         dictating: Duration::from_millis(1400),
-        score_after: Duration::ZERO,
         sure: 0.7,
         unsure: 0.7,
         ..PatienceConfig::default()
