@@ -4,12 +4,13 @@
 usage: interruptions.py --trunkline BIN --models DIR --set starter|tiny --speech LIST --listening LIST [--out FILE]
 
 SPEECH: recorded clips of 2 s and more; each is spoken over the long reply to the one before. LISTENING: clips that
-must not stop a reply (coughs, "uh-huh", noise); each is played over a long reply. Everything is measured in the call's
-stereo recording. `late_ms` runs from the moment when 300 ms of the caller's speech (20 ms frames within 30 dB of the
-clip's loudest) have sounded to the end of the reply's sound; the goal is 200. The reply's sound up to there is
+must not stop a reply (coughs, "uh-huh", noise); each is played over a long greeting. Everything is measured in the call's
+stereo recording. `late_ms` runs from the moment when 300 ms of the caller's speech (found by Silero in the clip itself)
+have sounded to the end of the reply's sound; the goal is 200. The reply's sound up to there is
 transcribed by Whisper base and compared with what the chat keeps: `words_off` counts words too many or too few.
 """
 import argparse
+import difflib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import wave
 
 import numpy as np
 import soundfile
+from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 import turn_latency
 from word_errors import words
@@ -26,6 +28,8 @@ from word_errors import words
 QUIET_DBFS, HZ, FRAME = -50.0, 8000, 160
 AGENT = ("You tell stories. Whatever the caller says, answer with one long story of at least ten sentences. "
          "Never ask anything, never stop early.")
+READ = ("Here is the weather for the coming days. It will rain in the north until the evening, with strong winds on the "
+        "coast. The south stays dry and warm, and the sun comes out in the afternoon. Tomorrow there will be some clouds.")
 
 
 def levels(samples):
@@ -34,42 +38,52 @@ def levels(samples):
 
 
 def speech_after(clip, milliseconds):
-    """When so much of the clip's speech has sounded, in ms from its first sample that is not zero."""
-    samples, rate = soundfile.read(clip, dtype="float64")
+    """When so much of the clip's speech has sounded, by Silero on the wide-band clip, in ms from its first sound."""
+    samples, rate = soundfile.read(clip, dtype="float32")
     samples = samples[:, 0] if samples.ndim > 1 else samples
-    step = rate // 50
-    frames = samples[:len(samples) // step * step].reshape(-1, step)
-    level = 10 * np.log10((frames ** 2).mean(axis=1) + 1e-12)
-    voiced = np.flatnonzero(level > max(level.max() - 30, -55))
-    return 20 * (voiced[milliseconds // 20 - 1] + 1)
+    wanted, start = milliseconds * rate // 1000, np.flatnonzero(samples)[0]
+    options = VadOptions(speech_pad_ms=0, min_silence_duration_ms=100, min_speech_duration_ms=100)
+    for stretch in get_speech_timestamps(samples, options, sampling_rate=rate):
+        length = stretch["end"] - stretch["start"]
+        if length >= wanted:
+            return 1000 * (stretch["start"] + wanted - start) / rate
+        wanted -= length
+    return float("nan")
 
 
 class Server(turn_latency.Trunkline):
     def configured(self):
-        return f'[agents.stories]\nnumbers = ["*"]\ngreeting = "Hello."\ninstructions = "{AGENT}"\n'
+        return (f'[agents.stories]\nnumbers = ["*"]\ngreeting = "Hello."\ninstructions = "{AGENT}"\n'
+                f'[agents.reader]\nnumbers = ["reader"]\ngreeting = "{READ}"\n')
 
-    def call(self, steps):
+    def call(self, steps, user="demo"):
         folder = tempfile.mkdtemp()
         script = os.path.join(folder, "script.toml")
         with open(script, "w") as file:
             for step in steps:
                 file.write("[[step]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in step.items()))
-        report, record = self.place(["--script", script, "--save", folder])
+        report, record = self.place(["--script", script, "--save", folder], user)
         with wave.open(os.path.join(folder, "call.wav")) as file:
             sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2) / 32768
         return report, record, sound[:, 0], sound[:, 1]
 
 
 def onsets(caller, clips):
-    """Where each clip begins in the caller's channel, in samples."""
+    """Where each clip begins in the caller's channel, in samples: where its first second is most like it."""
     at, found = 0, []
     for clip in clips:
-        at += np.flatnonzero(caller[at:])[0]
-        found.append(at)
-        info = soundfile.info(clip)
-        at += int(info.frames / info.samplerate * HZ) - FRAME * 4
-        silence = np.flatnonzero(levels(caller[at:]) < -80)
-        at += int(silence[0]) * FRAME if len(silence) else 0
+        samples, rate = soundfile.read(clip, dtype="float64")
+        samples = samples[:, 0] if samples.ndim > 1 else samples
+        start = np.flatnonzero(samples)[0]
+        step = rate // HZ
+        probe = samples[start:start + 2 * rate]
+        probe = probe[:len(probe) // step * step].reshape(-1, step).mean(axis=1)
+        rest = caller[at:]
+        size = len(rest) + len(probe)
+        likeness = np.fft.irfft(np.fft.rfft(rest, size) * np.conj(np.fft.rfft(probe, size)), size)[:len(rest)]
+        best = np.flatnonzero(likeness > 0.9 * likeness.max())[0]
+        found.append(at + best + int(np.argmax(likeness[best:best + FRAME])))
+        at = found[-1] + len(samples) * HZ // rate - FRAME * 4
     return found
 
 
@@ -101,13 +115,11 @@ def transcribe(args, sound):
 
 
 def words_off(kept, sounded):
-    """How many words at the end were kept too many (+) or too few (-), where the rest agrees best."""
+    """How many words more (+) or fewer (-) were kept than sounded, counted from the last that agree."""
     kept, sounded = words(kept, False), words(sounded, False)
-    tail = sounded[-4:]
-    places = [(sum(a == b for a, b in zip(tail, kept[end - len(tail):end])), -abs(len(kept) - end), end)
-              for end in range(len(tail), len(kept) + 1)]
-    agreed, _, end = max(places, default=(0, 0, 0))
-    return len(kept) - end if agreed >= 2 else len(kept) - len(sounded)
+    blocks = difflib.SequenceMatcher(None, kept, sounded, autojunk=False).get_matching_blocks()
+    last = blocks[-2] if len(blocks) > 1 else blocks[-1]
+    return (len(kept) - last.a - last.size) - (len(sounded) - last.b - last.size)
 
 
 def interruptions(args, server, speech):
@@ -132,14 +144,14 @@ def interruptions(args, server, speech):
     return rows
 
 
-def listening(args, server, question, clips):
+def listening(server, clips):
     rows = []
     for clip in clips:
-        steps = [{"wav": question}, {"wav": clip, "when": "sounding", "pause_seconds": 1.0, "expects_reply": False}]
-        report, record, caller, agent = server.call(steps)
-        why = [(d["kind"], d["reason"]) for d in record["decisions"]]
-        rows.append({"clip": os.path.basename(clip), "turns": len(record["turns"]),
-                     "stopped": any(t["interrupted"] for t in record["turns"]) or len(record["turns"]) > 1, "why": why})
+        step = {"wav": clip, "when": "sounding", "pause_seconds": 2.0, "expects_reply": False}
+        report, record, caller, agent = server.call([step], "reader")
+        rows.append({"clip": os.path.basename(clip), "stopped": not record["prompts"][0]["whole"],
+                     "turns": [turn["heard"] for turn in record["turns"]],
+                     "why": [(d["kind"], d["reason"], d["detail"]) for d in record["decisions"]]})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -159,7 +171,7 @@ def main():
     server = Server(args)
     try:
         cut = interruptions(args, server, speech)
-        kept = listening(args, server, speech[0], lines(args.listening))
+        kept = listening(server, lines(args.listening))
     finally:
         server.stop()
     timed = sorted(r["late_ms"] for r in cut if not r["reply_was_over"])

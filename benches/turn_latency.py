@@ -103,10 +103,10 @@ class Trunkline:
         report, record = self.place(["--wav", *wavs])
         return report["turns"], record["decisions"]
 
-    def place(self, said):
+    def place(self, said, user="demo"):
         """Places a call; the caller's report and the server's record."""
         result = subprocess.run(
-            [self.binary, "call", "--config", self.config, "--to", f"sip:demo@127.0.0.1:{SIP}",
+            [self.binary, "call", "--config", self.config, "--to", f"sip:{user}@127.0.0.1:{SIP}",
              "--admin", f"http://127.0.0.1:{HTTP}", "--json", *said], capture_output=True, text=True, timeout=900)
         if result.returncode:
             raise SystemExit(f"the call failed: {result.stderr}")

@@ -29,9 +29,6 @@ const PRE_ROLL: Duration = Duration::from_millis(500);
 /// What the end-of-turn model looks at.
 const TAIL_SECONDS: usize = 8;
 const HZ: usize = 16_000;
-/// Silence that is added to it: the model learned on turns with 200 ms of silence after them and is
-/// asked when half of that has passed.
-const FORESEEN: usize = HZ / 10;
 
 /// What the ears noticed.
 #[derive(Debug)]
@@ -44,8 +41,10 @@ pub(crate) enum Noticed {
     Nothing,
     /// Words.
     Words(Transcript),
-    /// The recognizer or the voice activity failed.
+    /// The recognizer failed.
     Failed(ModelError),
+    /// The voice activity failed: nothing more will be noticed.
+    Deaf(ModelError),
     /// The end-of-turn model's judgement.
     EndScored(f32),
 }
@@ -58,6 +57,7 @@ pub(crate) struct Hearing {
     vad_feed: mpsc::Sender<Frame>,
     vad: VadStream,
     detector: SpeechDetector,
+    is_deaf: bool,
     turn: Option<Turn>,
     score: Option<Score>,
     past: Past,
@@ -91,6 +91,7 @@ impl Hearing {
             vad_feed,
             vad,
             detector: SpeechDetector::new(config),
+            is_deaf: false,
             turn: None,
             score: None,
             past: Past::default(),
@@ -153,9 +154,11 @@ impl Hearing {
     pub(crate) async fn notice(&mut self) -> Noticed {
         tokio::select! {
             biased;
-            Some(score) = self.vad.next() => match score {
-                Ok(score) => self.judge(score),
-                Err(error) => Noticed::Failed(error),
+            score = self.vad.next(), if !self.is_deaf => match score {
+                Some(Ok(score)) => self.judge(score),
+                Some(Err(error)) => self.go_deaf(error),
+                // Its sound has not ended, so neither may its verdicts.
+                None => self.go_deaf(ModelError::Stopped { engine: "voice activity" }),
             },
             words = next_words(&mut self.turn) => match words {
                 Ok(words) => Noticed::Words(words),
@@ -176,6 +179,11 @@ impl Hearing {
                 }
             },
         }
+    }
+
+    fn go_deaf(&mut self, error: ModelError) -> Noticed {
+        self.is_deaf = true;
+        Noticed::Deaf(error)
     }
 
     fn judge(&mut self, score: VadScore) -> Noticed {
@@ -243,11 +251,10 @@ impl Past {
     /// The turn's last seconds. What was before it would only confuse: the model learned on turns
     /// with nothing before them.
     fn tail(&self) -> Arc<[i16]> {
-        let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ + FORESEEN);
+        let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ);
         for frame in self.turn() {
             samples.extend_from_slice(frame.samples());
         }
-        samples.extend_from_slice(&[0; FORESEEN]);
         let skip = samples.len().saturating_sub(TAIL_SECONDS * HZ);
         samples.split_off(skip).into()
     }

@@ -174,6 +174,10 @@ impl<L: Leg> Session<L> {
                 self.chronicle.model_failed(&error.to_string());
                 self.tell(Input::HearingFailed { reason: error.to_string() });
             }
+            Noticed::Deaf(error) => {
+                self.chronicle.model_failed(&error.to_string());
+                self.tell(Input::HearingLost { reason: error.to_string() });
+            }
             Noticed::Nothing => {}
         }
     }

@@ -86,6 +86,7 @@ impl Conversation {
             Input::SpeechStopped { at } => self.speech_stopped(self.clock.local(at)),
             Input::Heard(heard) => self.heard(heard),
             Input::HearingFailed { .. } => self.hearing_failed(),
+            Input::HearingLost { .. } => self.hearing_lost(),
             Input::EndScored { probability } => self.end_scored(probability),
             Input::ReplyReady { reply } => self.reply_ready(reply),
             Input::Spoke(spoken) => self.spoke(spoken),

@@ -7,8 +7,8 @@ use crate::words::words;
 /// Silences that end a turn, and when which of them applies. Measured from the end of the sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatienceConfig {
-    /// Words and end-of-turn model both say finished. 560 ms: recorded readers pause for 450 to
-    /// 550 ms between sentences, and the reply takes as long to prepare meanwhile on two cores.
+    /// Words and end-of-turn model both say finished. 520 ms: recorded readers pause for 450 to
+    /// 650 ms between sentences, and the reply takes as long to prepare meanwhile on two cores.
     pub finished: Duration,
     /// The words say finished, the model is of two minds or not there. 900 ms: such pauses of the
     /// same readers last up to 800 ms.
@@ -20,8 +20,8 @@ pub struct PatienceConfig {
     pub dictating: Duration,
     /// No silence is waited out longer. 2 s: after that callers ask whether anyone is there.
     pub longest: Duration,
-    /// From this end-of-turn probability on the model counts as saying finished. 0.95: half of all
-    /// ends are above it and one pause inside a turn in ten.
+    /// From this end-of-turn probability on the model counts as saying finished. 0.93: half of all
+    /// ends are above it and one in six of the pauses inside a turn.
     pub sure: f32,
     /// Below this probability the model counts as saying unfinished. Between the two the wait grows
     /// evenly from `finished` to `typical`. 0.5: three in ten pauses inside a turn are above it.
@@ -31,12 +31,12 @@ pub struct PatienceConfig {
 impl Default for PatienceConfig {
     fn default() -> Self {
         Self {
-            finished: Duration::from_millis(560),
+            finished: Duration::from_millis(520),
             typical: Duration::from_millis(900),
             unfinished: Duration::from_millis(1100),
             dictating: Duration::from_millis(1700),
             longest: Duration::from_secs(2),
-            sure: 0.95,
+            sure: 0.93,
             unsure: 0.5,
         }
     }
@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn the_wait_is_short_only_when_words_and_model_agree() {
         let cases = [
-            ("I have a toothache.", Some(0.95), 560),
-            ("I have a toothache.", Some(0.86), 628),
+            ("I have a toothache.", Some(0.93), 520),
+            ("I have a toothache.", Some(0.86), 582),
             ("I have a toothache.", Some(0.5), 900),
             ("I have a toothache.", Some(0.49), 1100),
             ("I have a toothache.", None, 900),
-            ("What time do you open?", Some(0.95), 560),
-            ("What time do you open?", Some(0.5), 560),
+            ("What time do you open?", Some(0.95), 520),
+            ("What time do you open?", Some(0.5), 520),
             ("What time do you open?", None, 900),
             ("What time do you open?", Some(0.49), 1100),
             ("what time do you open", Some(0.95), 900),

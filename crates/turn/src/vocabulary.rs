@@ -110,6 +110,8 @@ pub enum Input {
     Heard(Heard),
     /// The recognizer failed; the words of this turn are lost.
     HearingFailed { reason: String },
+    /// Voice activity failed: nothing of the caller will be heard any more.
+    HearingLost { reason: String },
     /// The end-of-turn model's answer to [`Command::ScoreEnd`], 0..=1, 1 = surely finished.
     EndScored { probability: f32 },
     /// The reply's first audio is there (held back when the reply is only prepared).

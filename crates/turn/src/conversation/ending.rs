@@ -42,6 +42,15 @@ impl Conversation {
         }
     }
 
+    /// Nothing will be heard any more: a call in which only one side is heard is ended at once.
+    pub(super) fn hearing_lost(&mut self) {
+        if !self.floor.is_ending() && self.floor.answered.is_some() {
+            self.forget_turn();
+            self.stop_reply();
+            self.apologize();
+        }
+    }
+
     /// Something of ours failed for good: a spoken apology and a polite end.
     pub(super) fn apologize(&mut self) {
         self.say(ReplyCause::Apology(self.script.apology.clone()));

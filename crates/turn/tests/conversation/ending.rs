@@ -660,6 +660,35 @@ fn a_leg_that_does_not_say_where_it_cut_is_not_waited_for() {
 }
 
 #[test]
+fn a_call_that_cannot_be_heard_any_more_is_apologized_for_whoever_speaks() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        300 lost
+        > stop 1
+        340 cut 1 - 260
+        > reply 1 heard:  -
+        > prepare 2: apology, Sorry, bye.
+        > release 2
+        > reply 2 starts: apology, Sorry, bye.
+        400 lost
+        500 ready 2
+        500 spoke 2.0 "Sorry, bye." 900
+        500 whole 2
+        1500 played 2.0
+        > reply 2 heard: Sorry, bye.
+        > hang up
+        "#,
+    );
+}
+
+#[test]
 fn a_call_that_lasts_too_long_ends_with_a_farewell() {
     let config = TurnConfig {
         limits: LimitsConfig { call: Duration::from_millis(4500), ..LimitsConfig::default() },

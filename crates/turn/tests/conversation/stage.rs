@@ -164,6 +164,7 @@ impl Stage {
             "words" => Input::Heard(heard(text, self.last_ask, words.get(1..).unwrap_or_default())),
             "partial" => Input::Heard(heard(text, None, words.get(1..).unwrap_or_default())),
             "stale" => Input::Heard(heard(text, Some(Ask(9999)), &[])),
+            "lost" => Input::HearingLost { reason: text },
             "deaf" => Input::HearingFailed { reason: text },
             "score" => Input::EndScored { probability: word(1).parse().unwrap() },
             "ready" => Input::ReplyReady { reply: reply(1) },

@@ -16,8 +16,8 @@ const SILENCE: f32 = 0.0025;
 const NOTHING: f32 = 1e-4;
 /// Loudness is looked at in steps of 5 ms: 200 a second.
 const STEPS_PER_S: u32 = 200;
-/// Steps kept before the first sound: 20 ms, for soft onsets.
-const LEAD_STEPS: usize = 4;
+/// Steps kept before the first sound: 5 ms, for soft onsets. More, and every reply starts later.
+const LEAD_STEPS: usize = 1;
 /// Steps kept after the last sound: 50 ms, for the voice to die away.
 const TAIL_STEPS: usize = 10;
 /// Steps of the fade at either end.
