@@ -23,3 +23,11 @@ fi
 export TRUNKLINE_CACHE
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$TRUNKLINE_CACHE/target/$instruction_set}"
 export TRUNKLINE_MODELS="${TRUNKLINE_MODELS:-$TRUNKLINE_CACHE/models}"
+
+# Clones share the target folder, and cargo tells them apart by nothing but the age of files: a clone that was built before
+# another would pass for built.
+if [ -f Cargo.lock ] && [ "$(cat "$CARGO_TARGET_DIR/clone" 2>/dev/null)" != "$PWD" ]; then
+    mkdir -p "$CARGO_TARGET_DIR"
+    find Cargo.toml crates tests benches -name '*.rs' -exec touch {} + -o -name Cargo.toml -exec touch {} +
+    printf '%s\n' "$PWD" >"$CARGO_TARGET_DIR/clone"
+fi

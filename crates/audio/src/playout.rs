@@ -198,7 +198,7 @@ impl<M: Copy> Playout<M> {
         let sound = match self.onset {
             _ if samples.is_empty() => Sound::Silent,
             Onset::Past => Sound::Goes,
-            Onset::Awaited if level::peak(samples) < AUDIBLE => Sound::Silent,
+            Onset::Awaited if level::rms_dbfs(samples) < AUDIBLE_DBFS => Sound::Silent,
             Onset::Awaited => Sound::Begins,
         };
         let is_over = self.queue.is_empty();
@@ -235,8 +235,8 @@ impl<M: Copy> Playout<M> {
     }
 }
 
-/// The peak from which sound counts as heard: -50 dB of full scale, above the hiss of a voice.
-const AUDIBLE: u16 = 104;
+/// The level from which sound counts as heard: above the hiss of a voice and comfort noise.
+const AUDIBLE_DBFS: f32 = -50.0;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {

@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_failed_load_is_told_to_the_starter() {
-        let failed = Lane::<Countdown>::start("countdown", || {
+        let failed = Lane::<Countdown>::start("countdown", Priority::WithAudio, || {
             Err(ModelError::Missing { path: "x.bin".into() })
         });
         assert!(matches!(failed.err(), Some(ModelError::Missing { .. })));

@@ -60,6 +60,8 @@ pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
 /// What an agent's calls are answered with.
 pub(crate) fn agent(name: &str, config: &AgentConfig) -> Agent {
     let mut turn = TurnConfig::default();
+    turn.patience = turn.patience.scaled(config.patience);
+    turn.overlap.greeting_yields = config.greeting_interruptible;
     turn.silence.prompt_after = config.silence_after();
     turn.limits.call = config.max_duration();
     Agent {

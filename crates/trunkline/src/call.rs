@@ -26,7 +26,7 @@ use self::{
     script::Script,
     server::Server,
 };
-use crate::{cli::ConfigArgs, config::Config, exit::Failure};
+use crate::{admin::Admin, cli::ConfigArgs, config::Config, exit::Failure};
 
 /// How long the other side may let it ring.
 const RING: Duration = Duration::from_secs(30);
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: CallArgs) -> Result<(), Failure> {
     let script = args.script()?;
     let cues = speech::cues(&script, &config, args.voice_model.as_deref()).await?;
     let (recording, path) = recording(&args)?;
-    let server = Server::new(&args.admin);
+    let server = Server::new(Admin::at(&args.admin)?);
 
     let options =
         DialOptions { from: Some(args.from.clone()), timeout: RING, ..DialOptions::default() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::Value;
 
-use crate::{config, exit::Failure};
+use crate::{admin::Admin, exit::Failure};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallsArgs {
@@ -37,8 +37,8 @@ enum Command {
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) async fn run(args: CallsArgs) -> Result<(), Failure> {
     let (path, query) = match &args.command {
-        Command::List { limit } => (vec!["admin", "v1", "calls"], Some(format!("limit={limit}"))),
-        Command::Show { call_id } => (vec!["admin", "v1", "calls", call_id.as_str()], None),
+        Command::List { limit } => (vec!["calls"], Some(format!("limit={limit}"))),
+        Command::Show { call_id } => (vec!["calls", call_id.as_str()], None),
     };
     let answer = ask(&args.admin, &path, query.as_deref()).await?;
     if args.json {
@@ -55,13 +55,7 @@ pub(crate) async fn run(args: CallsArgs) -> Result<(), Failure> {
 
 async fn ask(admin: &str, path: &[&str], query: Option<&str>) -> Result<Value, Failure> {
     let bad = |e: &dyn std::fmt::Display| Failure::unavailable(format!("{admin}: {e}"));
-    let mut url = reqwest::Url::parse(admin).map_err(|e| bad(&e))?;
-    url.path_segments_mut().map_err(|()| bad(&"not an HTTP address"))?.extend(path);
-    url.set_query(query);
-    let mut request = reqwest::Client::new().get(url).timeout(Duration::from_secs(10));
-    if let Some(key) = config::variable("TRUNKLINE_ADMIN_KEY") {
-        request = request.bearer_auth(key);
-    }
+    let request = Admin::at(admin)?.get(path, query).timeout(Duration::from_secs(10));
     let response = request.send().await.map_err(|e| bad(&e))?;
     let status = response.status();
     let body: Value = response.json().await.map_err(|e| bad(&e))?;

@@ -1,5 +1,6 @@
 //! Voice AI on your own GPUs: answers calls, hears, thinks, speaks.
 
+mod admin;
 mod assemble;
 mod call;
 mod calls_cli;

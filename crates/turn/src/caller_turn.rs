@@ -52,7 +52,13 @@ impl CallerTurn {
     pub(crate) fn new(began: Instant, now: Instant, next_ask: (Duration, Duration)) -> Self {
         Self {
             id: None,
-            voice: Voice { began, noticed: now, silent_since: None, rising: None, voiced: Duration::ZERO },
+            voice: Voice {
+                began,
+                noticed: now,
+                silent_since: None,
+                rising: None,
+                voiced: Duration::ZERO,
+            },
             words: Words {
                 asked: None,
                 is_answered: false,

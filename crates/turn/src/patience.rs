@@ -7,7 +7,7 @@ use crate::words::words;
 /// Silences that end a turn, and when which of them applies. Measured from the end of the sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatienceConfig {
-    /// Words and end-of-turn model both say finished. 520 ms: recorded readers pause for 450 to
+    /// Words and end-of-turn model both say finished. 500 ms: recorded readers pause for 450 to
     /// 650 ms between sentences, and the reply takes as long to prepare meanwhile on two cores.
     pub finished: Duration,
     /// The words say finished, the model is of two minds or not there. 900 ms: such pauses of the
@@ -31,13 +31,28 @@ pub struct PatienceConfig {
 impl Default for PatienceConfig {
     fn default() -> Self {
         Self {
-            finished: Duration::from_millis(520),
+            finished: Duration::from_millis(500),
             typical: Duration::from_millis(900),
             unfinished: Duration::from_millis(1100),
             dictating: Duration::from_millis(1700),
             longest: Duration::from_secs(2),
             sure: 0.93,
             unsure: 0.5,
+        }
+    }
+}
+
+impl PatienceConfig {
+    /// The same with all silences `factor` times as long.
+    #[must_use]
+    pub fn scaled(self, factor: f32) -> Self {
+        Self {
+            finished: self.finished.mul_f32(factor),
+            typical: self.typical.mul_f32(factor),
+            unfinished: self.unfinished.mul_f32(factor),
+            dictating: self.dictating.mul_f32(factor),
+            longest: self.longest.mul_f32(factor),
+            ..self
         }
     }
 }
@@ -181,13 +196,13 @@ mod tests {
     #[test]
     fn the_wait_is_short_only_when_words_and_model_agree() {
         let cases = [
-            ("I have a toothache.", Some(0.93), 520),
-            ("I have a toothache.", Some(0.86), 582),
+            ("I have a toothache.", Some(0.93), 500),
+            ("I have a toothache.", Some(0.86), 565),
             ("I have a toothache.", Some(0.5), 900),
             ("I have a toothache.", Some(0.49), 1100),
             ("I have a toothache.", None, 900),
-            ("What time do you open?", Some(0.95), 520),
-            ("What time do you open?", Some(0.5), 520),
+            ("What time do you open?", Some(0.95), 500),
+            ("What time do you open?", Some(0.5), 500),
             ("What time do you open?", None, 900),
             ("What time do you open?", Some(0.49), 1100),
             ("what time do you open", Some(0.95), 900),
@@ -226,6 +241,15 @@ mod tests {
         };
         assert_eq!(patience("five two", None, true, &config), config.longest);
         assert_eq!(patience("and", None, false, &config), config.longest);
+    }
+
+    #[test]
+    fn a_patient_agent_waits_longer_for_everything() {
+        let config = PatienceConfig::default().scaled(1.5);
+        let wait = |text, p| ms(patience(text, p, false, &config));
+        assert_eq!(wait("When do you open?", Some(0.99)), 750);
+        assert_eq!(wait("I want the", Some(0.99)), 1650);
+        assert_eq!(ms(patience("five two", None, true, &config)), 2550);
     }
 
     #[test]

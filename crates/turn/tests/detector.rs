@@ -31,7 +31,13 @@ impl Line {
     fn new(config: DetectorConfig) -> Self {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
         let start = Instant::now();
-        Self { detector: SpeechDetector::new(config), start, windows: 0, edges: Vec::new(), rising: 0 }
+        Self {
+            detector: SpeechDetector::new(config),
+            start,
+            windows: 0,
+            edges: Vec::new(),
+            rising: 0,
+        }
     }
 
     fn push(&mut self, probability: f32, level: f32) {

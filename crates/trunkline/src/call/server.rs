@@ -6,6 +6,7 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::report::ServerTurn;
+use crate::admin::Admin;
 
 /// How often the live conversation is asked for.
 const LOOK: Duration = Duration::from_millis(400);
@@ -14,8 +15,7 @@ const SETTLE: Duration = Duration::from_millis(600);
 
 #[derive(Clone)]
 pub(crate) struct Server {
-    http: reqwest::Client,
-    admin: String,
+    admin: Admin,
 }
 
 #[derive(Deserialize)]
@@ -40,8 +40,8 @@ impl Watching {
 }
 
 impl Server {
-    pub(crate) fn new(admin: &str) -> Self {
-        Self { http: reqwest::Client::new(), admin: admin.trim_end_matches('/').to_owned() }
+    pub(crate) fn new(admin: Admin) -> Self {
+        Self { admin }
     }
 
     /// The call's id and turns once it is over; `None` where the server cannot be reached.
@@ -51,9 +51,8 @@ impl Server {
     }
 
     async fn look(&self, sip_call_id: &str) -> Option<CallRecord> {
-        let mut url = reqwest::Url::parse(&self.admin).ok()?;
-        url.path_segments_mut().ok()?.extend(["admin", "v1", "calls", sip_call_id]);
-        let response = self.http.get(url).timeout(Duration::from_secs(2)).send().await.ok()?;
+        let request = self.admin.get(&["calls", sip_call_id], None);
+        let response = request.timeout(Duration::from_secs(2)).send().await.ok()?;
         response.error_for_status().ok()?.json().await.ok()
     }
 

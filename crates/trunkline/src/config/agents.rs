@@ -32,6 +32,12 @@ pub(crate) struct AgentConfig {
     pub(crate) max_reply_tokens: u32,
     /// Sampling temperature, 0.0 (always the likeliest word) to 2.0. Default: 0.0.
     pub(crate) temperature: f32,
+    /// How patient it is with pauses, 0.5 to 3.0: multiplies the silences after which the caller counts
+    /// as finished (about 0.5 s when all is said, 1.1 s when something is missing). More for callers
+    /// who search for words, less where answers are short. Default: 1.0.
+    pub(crate) patience: f32,
+    /// Whether callers may talk over the greeting. Default: true.
+    pub(crate) greeting_interruptible: bool,
     /// What it says before it hangs up when a model has failed. Default: a short apology.
     pub(crate) apology: String,
     /// What it says, one after the other, when the caller is silent. Default: one question.
@@ -55,6 +61,8 @@ impl Default for AgentConfig {
             language: "en".into(),
             max_reply_tokens: 120,
             temperature: 0.0,
+            patience: 1.0,
+            greeting_interruptible: true,
             apology: "I am sorry, something went wrong on our side. Please call again later."
                 .into(),
             silence_prompts: vec!["Are you still there?".into()],
@@ -145,6 +153,9 @@ impl AgentConfig {
                 format!("{} is out of range", self.temperature),
                 "choose 0.0 to 2.0",
             );
+        }
+        if !(0.5..=3.0).contains(&self.patience) {
+            wrong("patience", format!("{} is out of range", self.patience), "choose 0.5 to 3.0");
         }
         let is_code =
             self.language.len() == 2 && self.language.chars().all(|c| c.is_ascii_lowercase());

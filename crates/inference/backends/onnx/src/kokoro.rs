@@ -9,7 +9,9 @@ use std::{
 };
 
 use ort::{session::Session, value::TensorRef};
-use trunkline_inference::{ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice};
+use trunkline_inference::{
+    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice,
+};
 
 use self::{phonemes::Phonemizer, symbols::token_ids};
 use crate::{

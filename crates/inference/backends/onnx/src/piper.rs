@@ -7,7 +7,9 @@ mod voice_file;
 
 use std::path::PathBuf;
 
-use trunkline_inference::{ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice};
+use trunkline_inference::{
+    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice,
+};
 
 use self::{
     network::{Latent, Network},

@@ -154,7 +154,10 @@ mod tests {
     }
 
     fn lane(slots: usize, failing: bool) -> Lane<VadEngine<Counting>> {
-        Lane::start("counting", Priority::WithAudio, move || Ok(VadEngine::new(Counting { failing }, slots))).unwrap()
+        Lane::start("counting", Priority::WithAudio, move || {
+            Ok(VadEngine::new(Counting { failing }, slots))
+        })
+        .unwrap()
     }
 
     fn constant(level: i16, windows: usize) -> Hearing {

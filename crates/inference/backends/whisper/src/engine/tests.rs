@@ -12,7 +12,7 @@ use std::{
 
 use futures::{Stream, StreamExt, executor::block_on};
 use trunkline_audio::{Frame, MediaTime};
-use trunkline_inference::{Lane, TranscriptStream};
+use trunkline_inference::{Lane, Priority, TranscriptStream};
 
 use super::*;
 
@@ -109,7 +109,7 @@ fn ask(ask: u32) -> [SttInput; 1] {
 fn lane(ruler: &Ruler) -> Lane<Hearing<Ruler>> {
     let (ruler, language) = (ruler.clone(), None);
     let settings = Settings { slots: 3, threads: 1, gpu: false, language };
-    Lane::start("ruler", || Ok(Hearing::new(ruler, settings))).unwrap()
+    Lane::start("ruler", Priority::WithAudio, || Ok(Hearing::new(ruler, settings))).unwrap()
 }
 
 fn open(lane: &Lane<Hearing<Ruler>>, call: &Line, partials: bool) -> TranscriptStream {
