@@ -20,6 +20,8 @@ SAME = {"oh": "zero", "mr": "mister", "mrs": "missus", "dr": "doctor", "cannot":
 
 def number(digits, digit_by_digit):
     value = int(digits)
+    if len(digits) == 4 and not digit_by_digit and 1100 <= value < 2000:
+        return number(digits[:2], False) + number(digits[2:], False)
     if digit_by_digit or len(digits) > 2:
         return [ONES[int(d)] for d in digits]
     if value < 20:
