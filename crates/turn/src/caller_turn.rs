@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Ask, Heard, TurnId};
+use crate::{Ask, Heard, IgnoreReason, TurnId};
 
 #[derive(Clone, Debug)]
 pub(crate) struct CallerTurn {
@@ -41,6 +41,8 @@ pub(crate) struct Words {
     pub(crate) latest: Option<Heard>,
     /// The last words that passed the gate as an answer.
     pub(crate) believed: Option<Heard>,
+    /// A clear voice of which no believable words were made, and why not: they may yet come with more sound.
+    pub(crate) doubted: Option<(IgnoreReason, Heard)>,
     /// Whether `believed` holds everything said up to the present silence.
     pub(crate) is_settled: bool,
     /// Voiced sound at which the words over a reply are asked for next, and the step after that.
@@ -64,6 +66,7 @@ impl CallerTurn {
                 is_answered: false,
                 latest: None,
                 believed: None,
+                doubted: None,
                 is_settled: false,
                 next_ask,
             },
@@ -82,6 +85,7 @@ impl CallerTurn {
         self.voice.silent_since = None;
         self.voice.rising = None;
         self.words.asked = None;
+        self.words.doubted = None;
         self.words.is_settled = false;
         self.end_probability = None;
     }

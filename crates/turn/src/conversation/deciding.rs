@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Command, Conversation, Decision, Ear, Event, Heard, ReplyCause, TurnEndReason, TurnId,
-    caller_turn::CallerTurn, dictation, gate::judge, patience, reply::Reply, words::normalized,
+    Command, Conversation, Decision, Ear, Event, GateConfig, Heard, IgnoreReason, ReplyCause,
+    TurnEndReason, TurnId, caller_turn::CallerTurn, dictation, gate::judge, patience, reply::Reply,
+    words::normalized,
 };
 
 use super::floor::State;
@@ -25,12 +26,32 @@ impl Conversation {
             (Ok(()), _) => turn.settle(heard),
             // Words once believed stay: the sound after them added nothing.
             (Err(_), Some(believed)) => turn.settle(believed),
+            (Err(reason), None)
+                if may_be_misheard(reason, &heard, &self.config.gate) && !turn.is_too_long =>
+            {
+                turn.words.doubted = Some((reason, heard));
+                return;
+            }
             (Err(reason), None) => return self.ignore_sound(reason, Some(heard)),
         }
         self.name_turn();
         self.prepare_reply();
         if self.floor.turn.as_ref().is_some_and(|turn| turn.is_too_long) {
             self.end_turn(TurnEndReason::TooLong);
+        }
+    }
+
+    /// When a clear voice without believable words is given up, if the caller does not go on. Its sound
+    /// is kept until then: the beginning of a sentence alone is often misheard.
+    pub(super) fn doubt_ends_at(&self) -> Option<Instant> {
+        let turn = self.floor.turn.as_ref().filter(|turn| turn.words.doubted.is_some())?;
+        Some(turn.voice.silent_since? + self.config.patience.unfinished)
+    }
+
+    pub(super) fn give_up_doubted(&mut self) {
+        let Some(turn) = &mut self.floor.turn else { return };
+        if let Some((reason, heard)) = turn.words.doubted.take() {
+            self.ignore_sound(reason, Some(heard));
         }
     }
 
@@ -139,6 +160,14 @@ impl Conversation {
         let turn = self.floor.turn.as_ref()?;
         Some((turn.id?, turn.settled_text()?.trim().to_owned()))
     }
+}
+
+/// A voice that is sure to be one, and nothing that music or a decoder's loop would make of it.
+fn may_be_misheard(reason: IgnoreReason, heard: &Heard, gate: &GateConfig) -> bool {
+    let strong = &gate.strong;
+    matches!(reason, IgnoreReason::NoWords | IgnoreReason::LowConfidence)
+        && heard.evidence.voiced >= strong.voiced
+        && heard.evidence.vad_mean >= strong.vad_mean
 }
 
 fn answers(reply: &Reply, text: &str) -> bool {

@@ -16,6 +16,8 @@ enum Timer {
     Resumed,
     /// The end of the caller's patience with a pause.
     TurnEnd,
+    /// More of a voice whose words are not believed.
+    Doubt,
     /// The recognizer's answer.
     Words,
     /// The words of a sound over our reply, before it is held.
@@ -96,6 +98,7 @@ impl Conversation {
             (cut, Timer::Cut),
             (resumed, Timer::Resumed),
             (self.turn_ends_at(), Timer::TurnEnd),
+            (self.doubt_ends_at(), Timer::Doubt),
             (words, Timer::Words),
             (self.hold_at(), Timer::OverlapWords),
             (self.go_on_at(), Timer::HeldReply),
@@ -113,6 +116,7 @@ impl Conversation {
             Timer::Cut => self.cut_late(),
             Timer::Resumed => self.drop_prepared(),
             Timer::TurnEnd => self.patience_over(),
+            Timer::Doubt => self.give_up_doubted(),
             Timer::Words if self.state() == State::Overlap => self.words_late_over_reply(),
             Timer::Words => self.words_late(),
             Timer::OverlapWords => self.hold_reply(),

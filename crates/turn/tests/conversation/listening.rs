@@ -48,6 +48,73 @@ fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves
 }
 
 #[test]
+fn a_first_phrase_that_was_misheard_is_heard_again_with_what_follows() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3200 words "(singing)"
+        3400 speech
+        4096 silence
+        > words 2?
+        > end?
+        4150 score 0.95
+        4200 words "Some sang out. Tear it down."
+        > turn 1 begins
+        > prepare 2: turn 1, Some sang out. Tear it down.
+        4280 > Finished after 280, score 0.95
+        > turn 1 ended at 4000: Some sang out. Tear it down.
+        > release 2
+        > reply 2 starts: turn 1, Some sang out. Tear it down.
+        > shut
+        4300 nothing
+        "#,
+    );
+}
+
+#[test]
+fn a_voice_without_words_is_given_up_when_nothing_follows() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3096 silence
+        > words 1?
+        > end?
+        3200 words "(singing)"
+        3850 > ignored: NoWords, (singing)
+        > shut
+        8580 > silent for 8000
+        > prepare 2: silence, Are you there?
+        > release 2
+        > reply 2 starts: silence, Are you there?
+        8600 nothing
+        "#,
+    );
+}
+
+#[test]
 fn a_caller_who_begins_to_go_on_just_before_the_end_is_not_cut_off() {
     check(
         r#"

@@ -564,7 +564,7 @@ fn noise_that_goes_on_over_the_reply_is_asked_about_less_and_less() {
         6500 silence
         > words 5?
         > end?
-        6600 words "[Music]"
+        6600 words "[Music]" vad=0.7
         > ignored: NoWords, [Music]
         > shut
         "#,
