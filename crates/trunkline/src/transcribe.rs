@@ -53,7 +53,8 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
         while let Some(transcript) = words.next().await {
             last = Some(transcript.map_err(Failure::new)?);
         }
-        let text = last.map(|t| t.text).unwrap_or_default();
+        let last = last.unwrap_or_default();
+        let text = &last.text;
         let seconds = began.elapsed().as_secs_f64();
         if args.json {
             let sound_seconds = MediaTime::from_samples(sound.len() as u64, sound_file::HEARD_HZ)
@@ -61,7 +62,15 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
                 .as_secs_f64();
             println!(
                 "{}",
-                json!({"file": file, "text": text, "audio_seconds": sound_seconds, "seconds": seconds})
+                json!({
+                    "file": file,
+                    "text": text,
+                    "audio_seconds": sound_seconds,
+                    "seconds": seconds,
+                    "no_speech": last.no_speech,
+                    "avg_logprob": last.avg_logprob,
+                    "compression_ratio": last.compression_ratio,
+                })
             );
         } else {
             println!("{text}");

@@ -10,6 +10,7 @@ use trunkline_inference::{
 };
 
 use crate::{
+    evidence::Evidence,
     fit,
     loudness::RATE_HZ,
     module::{Understood, Window},
@@ -20,6 +21,8 @@ use crate::{
 const GROWTH: usize = RATE_HZ as usize;
 /// Partial transcripts may take at most this share of the time: one part in four.
 const GROWTH_PER_WORK: usize = 3;
+/// Mean log-probability of a text's tokens below which it is worth a second look.
+const UNSURE: f32 = -0.5;
 /// Less sound than this is silence to whisper.cpp.
 const LEAST_SAMPLES: usize = 1_760;
 
@@ -115,7 +118,7 @@ impl<R: Recognize> Hearing<R> {
         let outcome = if sound.len() < LEAST_SAMPLES {
             Ok(Some(Understood { no_speech: 1.0, ..Understood::default() }))
         } else {
-            recognizer.recognize(&window, &mut interrupted)
+            understand(recognizer, &window, job.why, &mut interrupted)
         };
         let worked = started.elapsed();
         tracing::debug!(slot, ?job, ?worked, prompt = prompt.len(), "window transcribed");
@@ -169,6 +172,25 @@ impl<R: Recognize> Engine for Hearing<R> {
     fn release(&mut self, slot: SlotId) {
         self.ears[slot] = None;
     }
+}
+
+/// Transcribes a window; a short one whose words are unsure once more in a wider one, where digits
+/// are not said twice. The surer text counts, or the first where there was no time for another.
+fn understand(
+    recognizer: &mut impl Recognize,
+    window: &Window<'_>,
+    why: Why,
+    interrupted: &mut dyn FnMut() -> bool,
+) -> Result<Option<Understood>, ModelError> {
+    let Some(first) = recognizer.recognize(window, interrupted)? else { return Ok(None) };
+    let sureness = |understood: &Understood| Evidence::of(understood).avg_logprob();
+    if why == Why::Growth || window.audio_positions >= fit::WIDE || sureness(&first) >= UNSURE {
+        return Ok(Some(first));
+    }
+    let wide = Window { audio_positions: fit::WIDE, ..*window };
+    let second = recognizer.recognize(&wide, interrupted)?;
+    let surer = second.filter(|second| sureness(second) > sureness(&first));
+    Ok(Some(surer.unwrap_or(first)))
 }
 
 /// Takes in whatever has come.

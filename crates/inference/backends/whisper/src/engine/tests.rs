@@ -269,3 +269,58 @@ fn a_stream_without_sound_ends_with_an_empty_text() {
     assert_eq!(words.len(), 1);
     assert_eq!(words[0].as_ref().unwrap().text, "");
 }
+
+/// Hears one thing in a tight window and another in a wide one; may be told to give up there.
+struct Unsure {
+    tight: f32,
+    wide: Option<f32>,
+    looks: Vec<u32>,
+}
+
+impl Recognize for Unsure {
+    fn recognize(
+        &mut self,
+        window: &Window<'_>,
+        _: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Understood>, ModelError> {
+        self.looks.push(window.audio_positions);
+        let said = |text: &str, logprob_sum| Understood {
+            text: text.to_owned(),
+            logprob_sum,
+            tokens: 1,
+            ..Understood::default()
+        };
+        Ok(match window.audio_positions {
+            fit::WIDE => self.wide.map(|sum| said("wide", sum)),
+            _ => Some(said("tight", self.tight)),
+        })
+    }
+}
+
+fn understood(tight: f32, wide: Option<f32>, why: Why) -> (String, Vec<u32>) {
+    let mut unsure = Unsure { tight, wide, looks: Vec::new() };
+    let window = Window {
+        samples: &[],
+        language: None,
+        prompt: "",
+        audio_positions: 192,
+        most_tokens: 9,
+        threads: 1,
+    };
+    let heard = understand(&mut unsure, &window, why, &mut || false).unwrap().unwrap();
+    (heard.text, unsure.looks)
+}
+
+#[test]
+fn unsure_words_are_looked_at_again_and_the_surer_ones_count() {
+    let twice = vec![192, fit::WIDE];
+    assert_eq!(understood(-0.9, Some(-0.6), Why::Owed), ("wide".to_owned(), twice.clone()));
+    assert_eq!(understood(-0.9, Some(-1.2), Why::Pause), ("tight".to_owned(), twice.clone()));
+    assert_eq!(understood(-0.9, None, Why::Full), ("tight".to_owned(), twice));
+}
+
+#[test]
+fn sure_words_and_words_that_are_still_being_said_get_one_look() {
+    assert_eq!(understood(-0.4, Some(-0.1), Why::Owed), ("tight".to_owned(), vec![192]));
+    assert_eq!(understood(-0.9, Some(-0.1), Why::Growth), ("tight".to_owned(), vec![192]));
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Builds Trunkline for NVIDIA GPUs, on a machine with or without one: fetches NVIDIA's compiler, headers and libraries as
+# Python packages, lays them out as one toolkit, and compiles. The first time takes about an hour of two cores, nearly all
+# of it ggml's kernels; they are kept in a target folder of their own.
+# usage: cuda.sh [cargo's arguments; default: build --release of everything]
+#   TRUNKLINE_CUDA_ARCHITECTURES   compute capabilities, "80" by default: an A100's own code, and PTX for what came later
+#   CUDA_PATH                      a toolkit that is there already
+set -eu
+set -o pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+PATH="$PATH:$HOME/.cargo/bin"
+architectures="${TRUNKLINE_CUDA_ARCHITECTURES:-80}"
+
+# The whole compiler is there as packages for this version alone.
+toolkit="$TRUNKLINE_CACHE/cuda-13.0"
+packages="nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-runtime==13.0.96
+          nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.1.2.11"
+
+# What a driver brings, and what only a full toolkit holds: named when linking, never called from here.
+stub_libraries() {
+    mkdir -p "$1/lib64/stubs"
+    : | cc -shared -x c - -Wl,-soname,libcuda.so.1 -o "$1/lib64/stubs/libcuda.so"
+    [ -e "$1/lib64/libculibos.a" ] || ar cr "$1/lib64/libculibos.a"
+}
+
+lay_out_toolkit() {
+    python3 -m venv "$toolkit.part/venv"
+    # shellcheck disable=SC2086
+    "$toolkit.part/venv/bin/pip" install -q --no-deps --target "$toolkit.part/wheels" $packages
+    mv "$toolkit.part/wheels/nvidia/cu13" "$toolkit.part/toolkit"
+    ln -s lib "$toolkit.part/toolkit/lib64"
+    for library in cudart cublas cublasLt; do
+        ln -s "lib$library.so.13" "$toolkit.part/toolkit/lib/lib$library.so"
+    done
+    stub_libraries "$toolkit.part/toolkit"
+    mv "$toolkit.part/toolkit" "$toolkit"
+    rm -rf "$toolkit.part"
+}
+
+if [ -z "${CUDA_PATH:-}" ]; then
+    if [ ! -x "$toolkit/bin/nvcc" ]; then
+        echo "cuda: fetching NVIDIA's toolkit as Python packages into $toolkit (0.5 GB)"
+        rm -rf "$toolkit.part" "$toolkit"
+        mkdir -p "$toolkit.part"
+        lay_out_toolkit
+    fi
+    CUDA_PATH="$toolkit"
+fi
+
+export CUDA_PATH CUDAToolkit_ROOT="$CUDA_PATH" CUDACXX="$CUDA_PATH/bin/nvcc"
+export CMAKE_CUDA_ARCHITECTURES="$architectures" CMAKE_CUDA_COMPILER="$CUDACXX"
+export LIBRARY_PATH="$CUDA_PATH/lib64:$CUDA_PATH/lib64/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
+# ggml's CUDA code becomes a library that is opened at run time, where there is a driver.
+export GGML_BACKEND_DL=ON
+export CARGO_TARGET_DIR="$CARGO_TARGET_DIR-cuda"
+export RUSTFLAGS="-L $CUDA_PATH/lib64 -L $CUDA_PATH/lib64/stubs -C link-arg=-Wl,-rpath,\$ORIGIN"
+mkdir -p "$CARGO_TARGET_DIR"
+
+if [ $# = 0 ]; then
+    set -- build --release -p trunkline -p trunkline-whisper-module \
+        --features trunkline/local,trunkline/cuda,trunkline-whisper-module/cuda
+fi
+cargo "$@"
