@@ -2,7 +2,7 @@
 # Builds Trunkline for NVIDIA GPUs, on a machine with or without one: fetches NVIDIA's compiler, headers and libraries as
 # Python packages, lays them out as one toolkit, and compiles. The first time takes about an hour of two cores, nearly all
 # of it ggml's kernels; they are kept in a target folder of their own.
-# usage: cuda.sh [cargo's arguments; default: build --release of everything]
+# usage: cuda.sh     (into out/cuda)
 #   TRUNKLINE_CUDA_ARCHITECTURES   compute capabilities, "80" by default: an A100's own code, and PTX for what came later
 #   CUDA_PATH                      a toolkit that is there already
 set -eu
@@ -57,8 +57,21 @@ export CARGO_TARGET_DIR="$CARGO_TARGET_DIR-cuda"
 export RUSTFLAGS="-L $CUDA_PATH/lib64 -L $CUDA_PATH/lib64/stubs -C link-arg=-Wl,-rpath,\$ORIGIN"
 mkdir -p "$CARGO_TARGET_DIR"
 
-if [ $# = 0 ]; then
-    set -- build --release -p trunkline -p trunkline-whisper-module \
-        --features trunkline/local,trunkline/cuda,trunkline-whisper-module/cuda
-fi
-cargo "$@"
+dist="$PWD/out/cuda"
+mkdir -p "$dist"
+built="$CARGO_TARGET_DIR/debug"
+
+# Whisper's module is built twice: the one for GPUs cannot be loaded where there is no driver.
+cargo build -p trunkline-whisper-module --features cuda
+cp "$built/libtrunkline_whisper_module.so" "$dist/libtrunkline_whisper_module_cuda.so"
+cargo build -p trunkline -p trunkline-whisper-module --features trunkline/local,trunkline/cuda
+cp "$built/libtrunkline_whisper_module.so" "$built/trunkline" "$dist/"
+
+# llama.cpp's libraries, and ggml's for each kind of device, by the name that they are opened with.
+llama="$(dirname "$(ls -t "$built"/build/llama-cpp-sys-2-*/out/bin/libggml-cuda.so | head -n 1)")"
+cp "$llama"/libggml-*.so "$dist/"
+for library in "$llama"/../lib/*.so.?; do cp -L "$library" "$dist/$(basename "$library")"; done
+
+echo
+echo "cuda: built into $dist. Take the folder as a whole; on the machine with the GPU it needs an NVIDIA driver for CUDA 13"
+echo "cuda: and libcudart.so.13, libcublas.so.13 and libcublasLt.so.13 (here in $CUDA_PATH/lib; LD_LIBRARY_PATH names them)."

@@ -76,14 +76,9 @@ impl Metrics {
         self.calls.setup.get_or_create(&LegLabels { leg }).observe(took.as_secs_f64());
     }
 
-    /// Shows how many of a lane's slots are at work.
-    pub fn watch_lane(&self, lane: &'static str, load: Arc<Load>) {
-        self.lanes.watch(lane, load);
-    }
-
-    /// A lane stepped this many jobs together.
-    pub fn lane_stepped(&self, lane: &'static str, batch: u32) {
-        self.models.lane_batch.get_or_create(&LaneLabels { lane }).observe(f64::from(batch));
+    /// Shows how busy a lane is.
+    pub fn watch_lane(&self, load: Arc<Load>) {
+        self.lanes.watch(load);
     }
 
     /// A lane was late with a piece.

@@ -1,6 +1,8 @@
 //! Chat with a language model.
 
-use crate::ModelStream;
+use std::sync::Arc;
+
+use crate::{ModelStream, lane::Load};
 
 /// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,4 +93,9 @@ pub type ReplyStream = ModelStream<ReplyPiece>;
 pub trait ChatModel: Send + Sync {
     /// Begins to reply. Dropping the stream stops within one token.
     fn reply(&self, chat: Chat) -> ReplyStream;
+
+    /// How busy the lane is that it works on, where it has one.
+    fn load(&self) -> Option<Arc<Load>> {
+        None
+    }
 }

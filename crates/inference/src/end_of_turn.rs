@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::ModelError;
+use crate::{ModelError, lane::Load};
 
 /// Judges by the sound of the last seconds whether the caller has finished.
 pub trait EndOfTurn: Send + Sync {
@@ -12,4 +12,9 @@ pub trait EndOfTurn: Send + Sync {
         &self,
         tail: Arc<[i16]>,
     ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>>;
+
+    /// How busy the lane is that it works on, where it has one.
+    fn load(&self) -> Option<Arc<Load>> {
+        None
+    }
 }

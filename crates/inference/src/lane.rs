@@ -1,12 +1,11 @@
 //! A lane: one engine, its slots and its thread. It turns blocking, batched work into streams.
 
+mod load;
+
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -15,6 +14,7 @@ use std::{
 use futures::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+pub use self::load::{BATCHES, Load};
 use crate::{ModelError, ModelStream};
 
 /// Jobs that wait for a slot. When full, a new job's stream says [`ModelError::Busy`].
@@ -89,11 +89,17 @@ pub trait Engine {
 pub struct Slots<P> {
     readers: Vec<Option<mpsc::Sender<Result<P, ModelError>>>>,
     done: Vec<SlotId>,
+    load: Arc<Load>,
 }
 
 impl<P> Slots<P> {
-    fn new(slots: usize) -> Self {
-        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new() }
+    fn new(slots: usize, load: Arc<Load>) -> Self {
+        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new(), load }
+    }
+
+    /// Notes that the model was run once for this many jobs together.
+    pub fn stepped(&self, jobs: usize) {
+        self.load.stepped(jobs);
     }
 
     /// The slots that hold a job whose reader is still there.
@@ -157,19 +163,6 @@ pub struct Lane<E: Engine> {
     load: Arc<Load>,
 }
 
-/// How busy a lane is.
-#[derive(Debug, Default)]
-pub struct Load {
-    active: AtomicUsize,
-}
-
-impl Load {
-    /// Jobs in slots.
-    pub fn active(&self) -> usize {
-        self.active.load(Ordering::Relaxed)
-    }
-}
-
 impl<E: Engine> Clone for Lane<E> {
     fn clone(&self) -> Self {
         Self {
@@ -191,7 +184,7 @@ impl<E: Engine + 'static> Lane<E> {
     ) -> Result<Self, ModelError> {
         let (jobs, queue) = mpsc::channel(QUEUED_JOBS);
         let (loaded_tx, loaded_rx) = std::sync::mpsc::sync_channel(1);
-        let load = Arc::new(Load::default());
+        let load = Arc::new(Load::of(name));
         let shared = Arc::clone(&load);
         let thread = thread::Builder::new()
             .name(name.to_owned())
@@ -200,7 +193,7 @@ impl<E: Engine + 'static> Lane<E> {
                 match load_engine() {
                     Ok(engine) => {
                         if loaded_tx.send(Ok(())).is_ok() {
-                            run(engine, queue, &shared);
+                            run(engine, queue, shared);
                         }
                     }
                     Err(error) => {
@@ -270,8 +263,8 @@ impl Wake for Unpark {
     }
 }
 
-fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &Load) {
-    let mut slots = Slots::new(engine.slots());
+fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: Arc<Load>) {
+    let mut slots = Slots::new(engine.slots(), Arc::clone(&load));
     let mut waiting = VecDeque::new();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -280,7 +273,7 @@ fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &L
         free_slots(&mut engine, &mut slots);
         fill_slots(&mut engine, &mut slots, &mut waiting);
         let active = slots.active().count();
-        load.active.store(active, Ordering::Relaxed);
+        load.is_at_work_on(active);
         if closed && active == 0 && waiting.is_empty() {
             return;
         }

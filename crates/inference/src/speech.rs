@@ -1,11 +1,11 @@
 //! Text to speech.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
 use trunkline_audio::Frame;
 
-use crate::{ModelError, ModelStream};
+use crate::{ModelError, ModelStream, lane::Load};
 
 /// A piece of text that can be spoken by itself: a sentence, or a part up to a comma.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,4 +72,9 @@ pub trait TextToSpeech: Send + Sync {
 
     /// The voices by name, the default one first.
     fn voices(&self) -> Vec<String>;
+
+    /// How busy the lane is that it works on, where it has one.
+    fn load(&self) -> Option<Arc<Load>> {
+        None
+    }
 }

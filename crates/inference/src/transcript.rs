@@ -1,11 +1,11 @@
 //! Speech to text.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
 use trunkline_audio::{Frame, MediaTime};
 
-use crate::ModelStream;
+use crate::{ModelStream, lane::Load};
 
 /// What a recognizer is fed.
 #[derive(Clone, Debug)]
@@ -66,4 +66,9 @@ pub type TranscriptStream = ModelStream<Transcript>;
 pub trait SpeechToText: Send + Sync {
     /// Begins to listen.
     fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream;
+
+    /// How busy the lane is that it works on, where it has one.
+    fn load(&self) -> Option<Arc<Load>> {
+        None
+    }
 }

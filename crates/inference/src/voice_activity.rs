@@ -1,11 +1,11 @@
 //! Voice activity: is somebody speaking?
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 use trunkline_audio::{Frame, MediaTime};
 
-use crate::ModelStream;
+use crate::{ModelStream, lane::Load};
 
 /// The verdict on one window of sound.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,4 +23,9 @@ pub type VadStream = ModelStream<VadScore>;
 pub trait VoiceActivity: Send + Sync {
     /// Begins to listen to 16 kHz mono frames.
     fn listen(&self, audio: Pin<Box<dyn Stream<Item = Frame> + Send>>) -> VadStream;
+
+    /// How busy the lane is that it works on, where it has one.
+    fn load(&self) -> Option<Arc<Load>> {
+        None
+    }
 }

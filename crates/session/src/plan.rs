@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use trunkline_inference::{ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Voice, VoiceActivity};
+use trunkline_inference::{
+    ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Voice, VoiceActivity, lane::Load,
+};
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
 use crate::CallId;
@@ -56,6 +58,15 @@ pub struct Models {
     pub vad: Arc<dyn VoiceActivity>,
     /// Judges ends of turns; `None` leaves it to silence and words.
     pub end_of_turn: Option<Arc<dyn EndOfTurn>>,
+}
+
+impl Models {
+    /// How busy their lanes are.
+    pub fn loads(&self) -> Vec<Arc<Load>> {
+        let loads = [self.stt.load(), self.llm.load(), self.tts.load(), self.vad.load()];
+        let end_of_turn = self.end_of_turn.as_ref().and_then(|model| model.load());
+        loads.into_iter().chain([end_of_turn]).flatten().collect()
+    }
 }
 
 impl fmt::Debug for Models {

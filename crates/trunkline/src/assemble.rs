@@ -153,6 +153,7 @@ fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
     let settings = WhisperConfig {
         threads: u32::try_from(config.threads).unwrap_or(1),
         slots: config.slots,
+        gpu: config.uses_gpu(),
         ..WhisperConfig::new(model)
     };
     Ok(Arc::new(Whisper::load(settings).map_err(Failure::unavailable)?))
@@ -172,11 +173,13 @@ pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Fa
 #[cfg(feature = "llama")]
 fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
     use trunkline_llama::{Llama, LlamaConfig};
+    let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
     let settings = LlamaConfig {
+        gpu_layers: if config.uses_gpu() { defaults.gpu_layers } else { 0 },
         threads: u32::try_from(config.threads).unwrap_or(1),
         slots: u32::try_from(config.slots).unwrap_or(1),
         context_tokens: config.context_tokens,
-        ..LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"))
+        ..defaults
     };
     Ok(Arc::new(Llama::load(settings).map_err(Failure::unavailable)?))
 }
@@ -228,6 +231,7 @@ mod onnx {
         if engine == EngineKind::Kokoro {
             let settings = KokoroConfig {
                 threads: config.threads,
+                gpu: config.uses_gpu(),
                 ..KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"))
             };
             return Ok(Arc::new(Kokoro::load(&runtime, &settings).map_err(Failure::unavailable)?));

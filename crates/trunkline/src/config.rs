@@ -165,4 +165,13 @@ voice_speed = 9.0
         assert_eq!(config.agent_for("100").unwrap().0, "a");
         assert_eq!(config.agent_for("200").unwrap().0, "b");
     }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn a_gpu_that_this_program_cannot_use_is_refused_where_it_is_asked_for() {
+        assert!(!load("").unwrap().models.uses_gpu());
+        let problems = load("[models]\ndevice = \"cuda\"\n").unwrap_err();
+        assert!(problems[0].starts_with("test.toml:2:"), "{problems:?}");
+        assert!(problems[0].contains("scripts/cuda.sh"), "{problems:?}");
+    }
 }

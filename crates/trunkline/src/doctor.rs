@@ -3,13 +3,12 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, UdpSocket},
-    path::Path,
     process::Command,
 };
 
 use serde::Serialize;
 
-use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure};
+use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, gpu};
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -58,7 +57,8 @@ fn look(config: &Config) -> Vec<Finding> {
         cores(config.models.threads),
         memory(config),
         instructions(),
-        gpu(),
+        gpu(config),
+        egress(),
         port("SIP port", config.sip.bind),
         port("HTTP port", config.gateway.bind),
         program(
@@ -95,6 +95,20 @@ fn look(config: &Config) -> Vec<Finding> {
 
 fn good(what: &'static str, found: String) -> Finding {
     Finding { what, verdict: Verdict::Good, found, remedy: None }
+}
+
+fn note(what: &'static str, found: String) -> Finding {
+    Finding { what, verdict: Verdict::Note, found, remedy: None }
+}
+
+/// The interface of the default route, in the kernel's table of routes.
+fn way_out(routes: &str) -> Option<String> {
+    // Columns: interface, destination, gateway, ...; a destination of zeros is the default route.
+    routes.lines().skip(1).find_map(|line| {
+        let mut columns = line.split_whitespace();
+        let interface = columns.next()?;
+        (columns.next()? == "00000000").then(|| interface.to_owned())
+    })
 }
 
 fn cores(threads: usize) -> Finding {
@@ -147,13 +161,34 @@ fn instructions() -> Finding {
     good("instruction sets", std::env::consts::ARCH.into())
 }
 
-fn gpu() -> Finding {
-    let found = if Path::new("/dev/nvidia0").exists() {
-        "an NVIDIA device is present"
-    } else {
-        "no NVIDIA device: the models run on the processor"
-    };
-    Finding { what: "GPU", verdict: Verdict::Note, found: found.into(), remedy: None }
+fn gpu(config: &Config) -> Finding {
+    let driver = gpu::driver().unwrap_or_else(|| "driver unknown".into());
+    match (gpu::is_present(), config.models.uses_gpu()) {
+        (true, true) => good("GPU", format!("large models run on it ({driver})")),
+        (true, false) if gpu::IS_BUILT_FOR => {
+            note("GPU", format!("unused, as configured ({driver})"))
+        }
+        (true, false) => Finding {
+            remedy: Some("build with scripts/cuda.sh to use it".into()),
+            ..note("GPU", format!("unused: this program was not built for it ({driver})"))
+        },
+        (false, _) => note("GPU", "no NVIDIA device: the models run on the processor".into()),
+    }
+}
+
+/// What could leave the machine. A server opens no connection but to its callers; fetching models
+/// does, and only when told to.
+fn egress() -> Finding {
+    match way_out(&fs::read_to_string("/proc/net/route").unwrap_or_default()) {
+        Some(interface) => {
+            let found = format!("a way out through {interface}; only `models pull` takes it");
+            note("egress", found)
+        }
+        None => Finding {
+            remedy: Some("bring models in a folder: trunkline models pull --from FOLDER".into()),
+            ..note("egress", "no way out of this machine's networks".into())
+        },
+    }
 }
 
 fn port(what: &'static str, address: SocketAddr) -> Finding {
@@ -181,5 +216,48 @@ fn program(name: &'static str, remedy: &str, otherwise: Verdict) -> Finding {
             found: error.to_string(),
             remedy: Some(remedy.to_owned()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_out_is_the_default_route() {
+        let head = "Iface\tDestination\tGateway\tFlags\n";
+        let near = "eth1\t0002A8C0\t00000000\t0001\n";
+        let far = "eth0\t00000000\t0102A8C0\t0003\n";
+        assert_eq!(way_out(&[head, near, far].concat()).as_deref(), Some("eth0"));
+        assert_eq!(way_out(&[head, near].concat()), None);
+        assert_eq!(way_out(""), None);
+    }
+
+    #[test]
+    fn more_threads_than_cores_are_bad_and_named() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(super::cores(cores).verdict, Verdict::Good);
+        let finding = super::cores(cores + 1);
+        assert_eq!(finding.verdict, Verdict::Bad);
+        assert!(finding.remedy.unwrap().contains(&cores.to_string()));
+    }
+
+    #[test]
+    fn a_port_in_use_is_bad_and_a_free_one_good() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_eq!(port("SIP port", address).verdict, Verdict::Bad);
+        drop(taken);
+        assert_eq!(port("SIP port", address).verdict, Verdict::Good);
+    }
+
+    #[test]
+    fn a_missing_program_is_as_bad_as_it_is_needed() {
+        let finding = program("no-such-program", "install it", Verdict::Note);
+        assert_eq!(
+            (finding.verdict, finding.remedy.as_deref()),
+            (Verdict::Note, Some("install it"))
+        );
+        assert_eq!(program("sh", "", Verdict::Bad).what, "sh");
     }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod doctor;
 mod exit;
+mod gpu;
 mod models_cli;
 mod serve;
 mod sound_file;

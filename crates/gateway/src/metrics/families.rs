@@ -21,7 +21,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use trunkline_inference::lane::Load;
+use trunkline_inference::lane::{BATCHES, Load};
 
 use crate::journal::JournalMeters;
 
@@ -33,8 +33,6 @@ const STAGE_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0, 5.0];
 /// Seconds from the invitation to the answer.
 const SETUP_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
-/// Jobs stepped together.
-const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -161,7 +159,6 @@ impl TurnFigures {
 /// Figures of models and lanes.
 #[derive(Clone)]
 pub(super) struct ModelFigures {
-    pub(super) lane_batch: HistogramFamily<LaneLabels>,
     pub(super) lane_misses: Family<LaneLabels, Counter>,
     pub(super) gpu_memory: Family<DeviceLabels, Gauge>,
     pub(super) fallbacks: Family<FallbackLabels, Counter>,
@@ -170,16 +167,10 @@ pub(super) struct ModelFigures {
 impl ModelFigures {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let figures = Self {
-            lane_batch: Family::new_with_constructor(|| Histogram::new(BATCH_BUCKETS)),
             lane_misses: Family::default(),
             gpu_memory: Family::default(),
             fallbacks: Family::default(),
         };
-        registry.register(
-            "trunkline_lane_batch_size",
-            "Jobs that a lane stepped together",
-            figures.lane_batch.clone(),
-        );
         registry.register(
             "trunkline_lane_deadline_misses",
             "Pieces that a lane delivered late",
@@ -288,34 +279,48 @@ impl Collector for Compliance {
     }
 }
 
-/// How many of each lane's slots are at work.
+/// How busy each lane is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LaneLoads(Arc<Mutex<Vec<LaneLoad>>>);
-
-#[derive(Debug)]
-struct LaneLoad {
-    lane: &'static str,
-    load: Arc<Load>,
-}
+pub(super) struct LaneLoads(Arc<Mutex<Vec<Arc<Load>>>>);
 
 impl LaneLoads {
-    pub(super) fn watch(&self, lane: &'static str, load: Arc<Load>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(LaneLoad { lane, load });
+    pub(super) fn watch(&self, load: Arc<Load>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(load);
     }
 }
 
 impl Collector for LaneLoads {
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let loads = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_active_slots",
             "Slots of a lane that are at work",
             None,
             MetricType::Gauge,
         )?;
-        for LaneLoad { lane, load } in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter()
-        {
+        for load in &loads {
             let active = ConstGauge::new(i64::try_from(load.active()).unwrap_or(i64::MAX));
-            active.encode(metric.encode_family(&LaneLabels { lane })?)?;
+            active.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+        }
+        let mut metric = encoder.encode_descriptor(
+            "trunkline_lane_batch_size",
+            "Jobs that a lane stepped together.",
+            None,
+            MetricType::Histogram,
+        )?;
+        for load in &loads {
+            let steps = load.steps();
+            let sizes = BATCHES.map(|size| size as f64).into_iter().chain([f64::MAX]);
+            let buckets: Vec<_> = sizes.zip(steps).collect();
+            metric
+                .encode_family(&LaneLabels { lane: load.lane() })?
+                .encode_histogram::<LaneLabels>(
+                    load.jobs() as f64,
+                    steps.iter().sum(),
+                    &buckets,
+                    None,
+                )?;
         }
         Ok(())
     }

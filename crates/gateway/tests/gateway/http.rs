@@ -3,11 +3,13 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::Value;
 use trunkline_gateway::{GatewayConfig, GatewayError, KeyDigest, Server};
+use trunkline_inference::lane::Load;
 
 use crate::{
     sample::{answered, call, conversation, record, reply, sounded, turn_ended},
@@ -266,12 +268,13 @@ async fn metrics_have_their_names_and_follow_calls() {
         record(call(2), 200, reply(Some(1), "Yes.", true)),
     ]);
     face.world.metrics.call_set_up("sip", Duration::from_millis(12));
-    face.world.metrics.lane_stepped("llm", 4);
     face.world.metrics.lane_missed_deadline("llm");
     face.world.metrics.gpu_memory_held(0, "qwen", 1 << 30);
     face.world.metrics.fell_back("tts", ("kokoro", "piper"), "failed");
     face.world.metrics.rate_limited("default");
-    face.world.metrics.watch_lane("llm", std::sync::Arc::default());
+    let load = Load::of("llm");
+    load.stepped(4);
+    face.world.metrics.watch_lane(Arc::new(load));
     face.world.journal.settle().await.unwrap();
 
     let answer = face.get("/metrics").send().await.unwrap();

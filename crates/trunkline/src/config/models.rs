@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::Within;
+use crate::gpu;
 
 /// The models.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
@@ -32,6 +33,23 @@ pub(crate) struct ModelsConfig {
     pub(crate) slots: usize,
     /// Tokens of chat that the language model sees, 512 to 131072; older turns are left out. Default: 4096.
     pub(crate) context_tokens: u32,
+    /// Where the recognizer, the language model and the Kokoro voice run: `auto` (an NVIDIA GPU where
+    /// this machine has one and this program was built for it), `cpu`, or `cuda` (a GPU or not at all).
+    /// Default: `auto`.
+    pub(crate) device: Device,
+}
+
+/// Where large models run.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Device {
+    /// On a GPU where there is one.
+    #[default]
+    Auto,
+    /// On the processor.
+    Cpu,
+    /// On an NVIDIA GPU.
+    Cuda,
 }
 
 impl Default for ModelsConfig {
@@ -46,6 +64,7 @@ impl Default for ModelsConfig {
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
             slots: 16,
             context_tokens: 4096,
+            device: Device::default(),
         }
     }
 }
@@ -61,6 +80,11 @@ pub(crate) fn default_dir() -> PathBuf {
 }
 
 impl ModelsConfig {
+    /// Whether large models run on a GPU.
+    pub(crate) fn uses_gpu(&self) -> bool {
+        self.device != Device::Cpu && gpu::IS_BUILT_FOR && gpu::is_present()
+    }
+
     pub(super) fn check(&self, problems: &mut Within<'_>) {
         if !(1..=64).contains(&self.threads) {
             let what = format!("{} threads cannot work", self.threads);
@@ -73,6 +97,13 @@ impl ModelsConfig {
         if !(512..=131_072).contains(&self.context_tokens) {
             let what = format!("{} tokens of context cannot work", self.context_tokens);
             problems.add("models.context_tokens", what, "choose 512 to 131072");
+        }
+        if self.device == Device::Cuda && !gpu::IS_BUILT_FOR {
+            let what = "this program was not built for GPUs".to_owned();
+            problems.add("models.device", what, "build it with scripts/cuda.sh, or choose `auto`");
+        } else if self.device == Device::Cuda && !gpu::is_present() {
+            let what = "this machine has no NVIDIA GPU".to_owned();
+            problems.add("models.device", what, "install its driver, or choose `auto`");
         }
     }
 }

@@ -71,6 +71,7 @@ impl<N: Network> Engine for ReplyEngine<N> {
         if shares.is_empty() {
             return Progress::Idle;
         }
+        slots.stepped(shares.len());
         let watches: Vec<_> = shares.iter().map(|share| slots.watch(share.slot)).collect();
         let is_abandoned = || watches.iter().all(|is_gone| is_gone());
         match self.evaluate(&shares, &is_abandoned) {

@@ -8,6 +8,7 @@ mod config;
 mod cores;
 mod engine;
 mod evaluator;
+mod libraries;
 mod llama;
 mod logs;
 mod network;

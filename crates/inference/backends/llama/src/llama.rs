@@ -1,6 +1,8 @@
 //! The chat model: a lane around the engine.
 
-use trunkline_inference::{Chat, ChatModel, Lane, ModelError, Priority, ReplyStream};
+use std::sync::Arc;
+
+use trunkline_inference::{Chat, ChatModel, Lane, ModelError, Priority, ReplyStream, lane::Load};
 
 use crate::{config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate, weights::Weights};
 
@@ -38,6 +40,10 @@ impl Llama {
 impl ChatModel for Llama {
     fn reply(&self, chat: Chat) -> ReplyStream {
         self.lane.open(chat)
+    }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::LlamaConfig,
     cores::Cores,
     evaluator::{Evaluator, Room, signed},
-    logs,
+    libraries, logs,
     network::{EvaluateError, Limits, Network, Row},
     template::TokenTexts,
 };
@@ -225,7 +225,10 @@ fn draw(logits: &[f32], chain: &mut LlamaSampler) -> LlamaToken {
 fn backend() -> Result<&'static LlamaBackend, ModelError> {
     static BACKEND: OnceLock<Result<LlamaBackend, LlamaCppError>> = OnceLock::new();
     BACKEND
-        .get_or_init(LlamaBackend::init)
+        .get_or_init(|| {
+            libraries::open();
+            LlamaBackend::init()
+        })
         .as_ref()
         .map_err(|e| ModelError::Engine { engine: "llama", reason: e.to_string() })
 }

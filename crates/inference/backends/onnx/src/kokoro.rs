@@ -6,11 +6,12 @@ mod symbols;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ort::{session::Session, value::TensorRef};
 use trunkline_inference::{
-    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice,
+    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
 };
 
 use self::{phonemes::Phonemizer, symbols::token_ids};
@@ -40,13 +41,15 @@ pub struct KokoroConfig {
     /// The espeak-ng program that sounds words outside the dictionary, `espeak-ng` by default.
     /// Without it such words are spelled.
     pub espeak: PathBuf,
+    /// Whether to run on an NVIDIA GPU; the default is no.
+    pub gpu: bool,
 }
 
 impl KokoroConfig {
     /// The defaults for `model` and the folder `voices`.
     pub fn new(model: impl Into<PathBuf>, voices: impl Into<PathBuf>) -> Self {
         let (model, voices) = (model.into(), voices.into());
-        Self { model, voices, threads: 1, espeak: PathBuf::from("espeak-ng") }
+        Self { model, voices, threads: 1, espeak: PathBuf::from("espeak-ng"), gpu: false }
     }
 }
 
@@ -83,6 +86,10 @@ impl TextToSpeech for Kokoro {
     fn voices(&self) -> Vec<String> {
         self.voices.clone()
     }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
+    }
 }
 
 pub(crate) struct Model {
@@ -100,7 +107,8 @@ impl Model {
         config: KokoroConfig,
         names: Vec<String>,
     ) -> Result<Self, ModelError> {
-        let session = runtime.open(&config.model, config.threads)?;
+        let open = if config.gpu { Runtime::open_on_gpu } else { Runtime::open };
+        let session = open(runtime, &config.model, config.threads)?;
         let phonemizer = Phonemizer::new(config.espeak);
         Ok(Self { session, phonemizer, folder: config.voices, names, styles: HashMap::new() })
     }

@@ -5,10 +5,10 @@ mod network;
 mod phonemes;
 mod voice_file;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use trunkline_inference::{
-    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice,
+    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
 };
 
 use self::{
@@ -77,6 +77,10 @@ impl TextToSpeech for Piper {
 
     fn voices(&self) -> Vec<String> {
         self.voices.clone()
+    }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
     }
 }
 

@@ -66,6 +66,16 @@ impl Runtime {
         open().map_err(|e| corrupt(model, e))
     }
 
+    /// Opens a model to run on an NVIDIA GPU, where this was built for one and the library is one for
+    /// GPUs; else, with a warning, as [`open`](Self::open).
+    pub(crate) fn open_on_gpu(&self, model: &Path, threads: usize) -> Result<Session, ModelError> {
+        if !model.is_file() {
+            return Err(ModelError::Missing { path: model.to_owned() });
+        }
+        let open = || on_gpu(self.builder(threads)?)?.commit_from_file(model);
+        open().map_err(|e| corrupt(model, e))
+    }
+
     /// Opens a model that lies in memory.
     pub(crate) fn open_bytes(&self, model: &[u8], threads: usize) -> ort::Result<Session> {
         self.builder(threads)?.commit_from_memory(model)
@@ -81,6 +91,18 @@ impl Runtime {
             .with_optimization_level(GraphOptimizationLevel::All)?;
         Ok(builder)
     }
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    Ok(builder.with_execution_providers([ort::ep::CUDA::default().build()])?)
+}
+
+#[cfg(not(feature = "cuda"))]
+#[expect(clippy::unnecessary_wraps, reason = "as the one for GPUs")]
+fn on_gpu(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    tracing::warn!("this program was not built for GPUs");
+    Ok(builder)
 }
 
 /// A failure while `engine` ran.

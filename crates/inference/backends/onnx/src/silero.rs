@@ -4,12 +4,12 @@ mod batch;
 mod ear;
 mod engine;
 
-use std::{path::PathBuf, pin::Pin};
+use std::{path::PathBuf, pin::Pin, sync::Arc};
 
 use futures::Stream;
 use ort::{session::Session, value::TensorRef};
 use trunkline_audio::Frame;
-use trunkline_inference::{Lane, ModelError, Priority, VadStream, VoiceActivity};
+use trunkline_inference::{Lane, ModelError, Priority, VadStream, VoiceActivity, lane::Load};
 
 use self::{
     batch::{Batch, ROW, STATE},
@@ -64,6 +64,10 @@ impl SileroVad {
 impl VoiceActivity for SileroVad {
     fn listen(&self, audio: Pin<Box<dyn Stream<Item = Frame> + Send>>) -> VadStream {
         self.lane.open(audio)
+    }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
     }
 }
 

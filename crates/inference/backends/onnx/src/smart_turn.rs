@@ -8,7 +8,9 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use ort::{session::Session, value::TensorRef};
-use trunkline_inference::{EndOfTurn, Engine, Lane, ModelError, Priority, Progress, SlotId, Slots};
+use trunkline_inference::{
+    EndOfTurn, Engine, Lane, ModelError, Priority, Progress, SlotId, Slots, lane::Load,
+};
 
 use self::mel::{FRAMES, LogMel, MELS};
 use crate::runtime::{Runtime, engine_error};
@@ -67,6 +69,10 @@ impl EndOfTurn for SmartTurn {
             .map(|(score, _)| score.unwrap_or(Err(ModelError::Stopped { engine: ENGINE })))
             .boxed()
     }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
+    }
 }
 
 /// The lane engine: one question at a time, the oldest first.
@@ -114,6 +120,7 @@ impl Engine for TurnEngine {
     fn step(&mut self, slots: &mut Slots<f32>, _: &mut Context<'_>) -> Progress {
         let Some(slot) = self.asked.pop_front() else { return Progress::Idle };
         let Some(tail) = self.tails[slot].take() else { return Progress::More };
+        slots.stepped(1);
         match self.score(&tail) {
             Ok(score) => {
                 slots.emit(slot, score);

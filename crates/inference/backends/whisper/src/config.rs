@@ -13,8 +13,9 @@ const USEFUL_THREADS: u32 = 2;
 pub struct WhisperConfig {
     /// The model, in whisper.cpp's format.
     pub model: PathBuf,
-    /// `libtrunkline_whisper_module.so`. `None` looks beside the program, in `../lib/trunkline/`, in
-    /// `deps/` and one folder up, in this order.
+    /// The module. `None` looks for `libtrunkline_whisper_module.so`, or with `gpu` for
+    /// `libtrunkline_whisper_module_cuda.so`, beside the program, in `../lib/trunkline/`, in `deps/` and
+    /// one folder up, in this order.
     pub module: Option<PathBuf>,
     /// Threads that compute; the default is 2, or 1 on a machine of one core. They spin while they
     /// wait for each other: never more than there are free cores.
@@ -24,7 +25,7 @@ pub struct WhisperConfig {
     /// ISO 639-1, for streams that name no language. `None`, the default, has the model find out,
     /// which costs the first window of each stream twice its time. Models of one language ignore it.
     pub language: Option<String>,
-    /// Whether to use a GPU that the module was built for; the default is no.
+    /// Whether to use an NVIDIA GPU; the default is no.
     pub gpu: bool,
 }
 

@@ -109,6 +109,7 @@ impl<R: Recognize> Hearing<R> {
             most_tokens: fit::tokens(sound.len()),
             threads: settings.threads,
         };
+        slots.stepped(1);
         let started = Instant::now();
         let mut interrupted = || {
             listen(ears, slots, cx);

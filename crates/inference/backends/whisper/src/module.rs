@@ -22,6 +22,8 @@ use crate::abi::{
 
 const ENGINE: &str = "whisper";
 const FILE_NAME: &str = "libtrunkline_whisper_module.so";
+/// The same, built for NVIDIA GPUs: it cannot be loaded where there is no driver.
+const CUDA_FILE_NAME: &str = "libtrunkline_whisper_module_cuda.so";
 /// A function without arguments that returns the table of functions.
 const SYMBOL: &[u8] = b"trunkline_whisper_functions\0";
 
@@ -94,7 +96,8 @@ impl Model {
         if !model.is_file() {
             return Err(ModelError::Missing { path: model.to_owned() });
         }
-        let module = Module::open(module)?;
+        let file_name = if options.gpu == 0 { FILE_NAME } else { CUDA_FILE_NAME };
+        let module = Module::open(module, file_name)?;
         let corrupt = |reason| ModelError::Corrupt { path: model.to_owned(), reason };
         let path = CString::new(model.as_os_str().as_encoded_bytes())
             .map_err(|_| corrupt("its path holds a zero".to_owned()))?;
@@ -178,10 +181,10 @@ impl Drop for State {
 }
 
 impl Module {
-    fn open(path: Option<&Path>) -> Result<Self, ModelError> {
+    fn open(path: Option<&Path>, file_name: &str) -> Result<Self, ModelError> {
         let path = match path {
             Some(path) => path.to_owned(),
-            None => find(&places())?,
+            None => find(&places(file_name))?,
         };
         // SAFETY: the module is ours; loading it runs no code but ggml's own initialisers.
         let library =
@@ -205,20 +208,20 @@ impl Module {
 }
 
 /// Where the module may lie, in the order of search.
-fn places() -> Vec<PathBuf> {
+fn places(file_name: &str) -> Vec<PathBuf> {
     let exe = env::current_exe().unwrap_or_default();
     let beside = exe.parent().unwrap_or(Path::new(".")).to_owned();
     let folders =
         [beside.clone(), beside.join("../lib/trunkline"), beside.join("deps"), beside.join("..")];
-    folders.into_iter().map(|folder| folder.join(FILE_NAME)).collect()
+    folders.into_iter().map(|folder| folder.join(file_name)).collect()
 }
 
 fn find(places: &[PathBuf]) -> Result<PathBuf, ModelError> {
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let looked: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
         failed(format!(
-            "{FILE_NAME} is not beside the program: build trunkline-whisper-module, or name the \
-             file in the configuration (looked at {})",
+            "the whisper module is not beside the program: build trunkline-whisper-module (looked \
+             at {})",
             looked.join(", ")
         ))
     })
@@ -290,7 +293,7 @@ mod tests {
     #[test]
     fn the_program_s_own_folder_comes_first() {
         let exe = env::current_exe().unwrap();
-        assert_eq!(places()[0].parent(), exe.parent());
+        assert_eq!(places(FILE_NAME)[0].parent(), exe.parent());
     }
 
     #[test]
@@ -298,7 +301,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         fs::write(&path, "not a library").unwrap();
-        let said = Module::open(Some(&path)).err().unwrap().to_string();
+        let said = Module::open(Some(&path), FILE_NAME).err().unwrap().to_string();
         assert!(said.contains(FILE_NAME), "{said}");
     }
 

@@ -1,7 +1,10 @@
 //! Whisper as a [`SpeechToText`].
 
+use std::sync::Arc;
+
 use trunkline_inference::{
     HearingStream, Lane, ModelError, Priority, SpeechToText, SttOptions, TranscriptStream,
+    lane::Load,
 };
 
 use crate::{
@@ -40,6 +43,10 @@ impl Whisper {
 impl SpeechToText for Whisper {
     fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream {
         self.lane.open(Listen { input: audio, options: options.clone() })
+    }
+
+    fn load(&self) -> Option<Arc<Load>> {
+        Some(self.lane.load())
     }
 }
 

@@ -96,6 +96,7 @@ impl<N: Network> Engine for VadEngine<N> {
         if self.batch.rows() == 0 {
             return Progress::Idle;
         }
+        slots.stepped(self.batch.rows());
         match self.network.run(&mut self.batch) {
             Ok(()) => self.emit(slots),
             Err(error) => {

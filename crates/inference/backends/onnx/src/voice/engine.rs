@@ -146,6 +146,7 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
             hand_over(slot, &mut seat.speaker, slots);
         }
         let Some(slot) = self.most_urgent(&active) else { return Progress::Idle };
+        slots.stepped(1);
         self.speak(slot, now);
         if let Some(seat) = &mut self.seats[slot] {
             hand_over(slot, &mut seat.speaker, slots);

@@ -1,7 +1,7 @@
 //! Measures a model as a call uses it: prompt and reply speed, and the time to the first token of a
 //! short question after evaluated instructions.
 //!
-//! `cargo run -p trunkline-llama --example measure -- MODEL.gguf [threads] [batch tokens] [rounds] [sharing cores: 0 or 1]`
+//! `cargo run -p trunkline-llama --example measure_llama -- MODEL.gguf [threads] [batch tokens] [rounds] [sharing cores: 0 or 1]`
 
 #![expect(clippy::print_stdout, reason = "its output is the figures")]
 
