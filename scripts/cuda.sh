@@ -51,8 +51,6 @@ fi
 export CUDA_PATH CUDAToolkit_ROOT="$CUDA_PATH" CUDACXX="$CUDA_PATH/bin/nvcc"
 export CMAKE_CUDA_ARCHITECTURES="$architectures" CMAKE_CUDA_COMPILER="$CUDACXX"
 export LIBRARY_PATH="$CUDA_PATH/lib64:$CUDA_PATH/lib64/stubs${LIBRARY_PATH:+:$LIBRARY_PATH}"
-# ggml's CUDA code becomes a library that is opened at run time, where there is a driver.
-export GGML_BACKEND_DL=ON
 export CARGO_TARGET_DIR="$CARGO_TARGET_DIR-cuda"
 export RUSTFLAGS="-L $CUDA_PATH/lib64 -L $CUDA_PATH/lib64/stubs -C link-arg=-Wl,-rpath,\$ORIGIN"
 mkdir -p "$CARGO_TARGET_DIR"
@@ -64,8 +62,11 @@ built="$CARGO_TARGET_DIR/debug"
 # Whisper's module is built twice: the one for GPUs cannot be loaded where there is no driver.
 cargo build -p trunkline-whisper-module --features cuda
 cp "$built/libtrunkline_whisper_module.so" "$dist/libtrunkline_whisper_module_cuda.so"
-cargo build -p trunkline -p trunkline-whisper-module --features trunkline/local,trunkline/cuda
-cp "$built/libtrunkline_whisper_module.so" "$built/trunkline" "$dist/"
+cargo build -p trunkline-whisper-module
+cp "$built/libtrunkline_whisper_module.so" "$dist/"
+# llama.cpp's CUDA code becomes a library that is opened at run time, where there is a driver.
+GGML_BACKEND_DL=ON cargo build -p trunkline --features trunkline/local,trunkline/cuda
+cp "$built/trunkline" "$dist/"
 
 # llama.cpp's libraries, and ggml's for each kind of device, by the name that they are opened with.
 llama="$(dirname "$(ls -t "$built"/build/llama-cpp-sys-2-*/out/bin/libggml-cuda.so | head -n 1)")"

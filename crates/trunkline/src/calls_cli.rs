@@ -113,3 +113,39 @@ fn text(value: &Value, field: &str) -> String {
         Some(other) => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn calls_are_listed_a_line_each() {
+        let answer = json!({"data": [{
+            "call_id": "1", "started_at": "then", "from": "a", "to": "b", "outcome": null,
+        }]});
+        assert_eq!(list(&answer), ["1  then  a -> b  -"]);
+        assert_eq!(list(&json!({"data": []})), ["no calls yet"]);
+        assert_eq!(list(&json!({})), ["no calls yet"]);
+    }
+
+    #[test]
+    fn a_call_is_shown_turn_by_turn_with_its_times() {
+        let call = json!({
+            "from": "a", "to": "b", "agent": "x", "started_at": "then", "outcome": "caller_hung_up",
+            "turns": [
+                {"turn": 1, "heard": "hello", "reply": "hi", "latency_ms": {"total": 640}},
+                {"turn": 2, "heard": "bye", "reply": null, "latency_ms": null},
+            ],
+        });
+        let expected = [
+            "a -> b, agent x, then, caller_hung_up",
+            "  1 caller  hello",
+            "    agent   hi  (640 ms)",
+            "  2 caller  bye",
+            "    agent   -  (- ms)",
+        ];
+        assert_eq!(show(&call), expected);
+    }
+}

@@ -174,4 +174,57 @@ voice_speed = 9.0
         assert!(problems[0].starts_with("test.toml:2:"), "{problems:?}");
         assert!(problems[0].contains("scripts/cuda.sh"), "{problems:?}");
     }
+
+    /// What no server can run with, and what the remedy must name.
+    const REFUSED: [(&str, &str); 19] = [
+        ("[models]\nthreads = 0", "1 to 64"),
+        ("[models]\nslots = 1025", "1 to 1024"),
+        ("[models]\ncontext_tokens = 511", "512 to 131072"),
+        ("[sip]\nrtp_port_min = 80", "from 1024"),
+        ("[sip]\nrtp_port_min = 30000", "the first below the last"),
+        ("[sip]\nmax_calls = 0", "fewer calls or more ports"),
+        ("[sip]\nno_media_seconds = 4", "5 to 3600"),
+        ("[gateway]\nbind = \"0.0.0.0:8080\"", "admin_key_sha256"),
+        ("[agents.a]\nnumbers = []", "\"*\" for all"),
+        ("[agents.a]\ninstructions = \" \"", "who it is"),
+        ("[agents.a]\nvoice_speed = 0.4", "0.5 to 2.0"),
+        ("[agents.a]\ntemperature = 2.1", "0.0 to 2.0"),
+        ("[agents.a]\npatience = 3.1", "0.5 to 3.0"),
+        ("[agents.a]\nlanguage = \"english\"", "`auto`"),
+        ("[agents.a]\nlanguage = \"EN\"", "`auto`"),
+        ("[agents.a]\nmax_reply_tokens = 0", "1 to 4096"),
+        ("[agents.a]\nsilence_after_seconds = 0", "1 to 3600"),
+        ("[agents.a]\nmax_call_seconds = 9", "10 to 86400"),
+        ("[log]\nformat = \"xml\"", "text"),
+    ];
+
+    #[test]
+    fn each_limit_refuses_what_is_beyond_it_at_its_line_with_its_remedy() {
+        for (text, remedy) in REFUSED {
+            // A port range that is wrong has no room for calls either.
+            let problems = load(text).unwrap_err();
+            let first = &problems[0];
+            let of_field = problems.iter().find(|problem| problem.contains(remedy));
+            let of_field = of_field.unwrap_or_else(|| panic!("{text}: {problems:#?}"));
+            assert!(first.starts_with("test.toml:"), "{first}");
+            assert!(of_field.starts_with("test.toml:2:"), "{text}: {of_field}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_two_agents_claim_is_refused_at_the_second() {
+        let agents = "[agents.a]\nnumbers = [\"100\"]\n[agents.b]\nnumbers = [\"7\", \"100\"]\n";
+        let problems = load(agents).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("test.toml:4:"), "{problems:?}");
+        assert!(problems[0].contains("`100`") && problems[0].contains("`a`"), "{problems:?}");
+    }
+
+    #[test]
+    fn the_language_auto_leaves_it_to_the_recognizer() {
+        let spoken = |text: &str| load(text).unwrap().agents[0].1.spoken_language();
+        assert_eq!(spoken("").as_deref(), Some("en"));
+        assert_eq!(spoken("[agents.a]\nlanguage = \"es\"").as_deref(), Some("es"));
+        assert_eq!(spoken("[agents.a]\nlanguage = \"auto\""), None);
+    }
 }

@@ -13,12 +13,16 @@ pub enum Sound {
     Interruption,
 }
 
-/// Classifies what the recognizer made of a sound over our reply.
+/// Classifies what the recognizer made of a sound over our reply. Guessed words do not stop us, however
+/// strong the voice: "mm-hmm" is guessed to be "no".
 pub fn classify(heard: &Heard, gate: &GateConfig) -> Sound {
     if is_backchannel(&heard.text) {
         return Sound::Backchannel;
     }
     match judge(&heard.evidence, &heard.text, gate) {
+        Ok(()) if heard.evidence.avg_logprob < gate.avg_logprob => {
+            Sound::Noise(IgnoreReason::LowConfidence)
+        }
         Ok(()) => Sound::Interruption,
         Err(reason) => Sound::Noise(reason),
     }
@@ -58,6 +62,15 @@ mod tests {
         for (text, voiced, expected) in cases {
             assert_eq!(classify(&heard(text, voiced), &GateConfig::default()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn guessed_words_of_a_strong_voice_do_not_stop_us() {
+        let mut guessed = heard("No", 384);
+        guessed.evidence.avg_logprob = -1.2;
+        let gate = GateConfig::default();
+        assert_eq!(judge(&guessed.evidence, &guessed.text, &gate), Ok(()));
+        assert_eq!(classify(&guessed, &gate), Sound::Noise(IgnoreReason::LowConfidence));
     }
 
     #[test]

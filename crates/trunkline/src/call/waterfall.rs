@@ -74,4 +74,32 @@ mod tests {
         assert_eq!(drawn.matches('▪').count(), 6, "{drawn}");
         assert!(drawn.ends_with("1000 ms = 400 + 200 + 200 + 100 + 100"), "{drawn}");
     }
+
+    #[test]
+    fn without_stages_the_bar_is_plain_and_turns_without_times_have_none() {
+        let bare = Latency {
+            total: 500.0,
+            endpoint: None,
+            stt: None,
+            llm_first_token: None,
+            tts_first_audio: None,
+            playout: None,
+        };
+        assert_eq!(bar(3, &bare, 1000.0), format!("turn  3 {} 500 ms", "█".repeat(30)));
+        assert!(bars(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_stage_that_took_less_than_nothing_shortens_no_other() {
+        let latency = Latency {
+            total: 100.0,
+            endpoint: Some(-20.0),
+            stt: Some(50.0),
+            llm_first_token: Some(50.0),
+            tts_first_audio: Some(0.0),
+            playout: Some(0.0),
+        };
+        let drawn = bar(1, &latency, 100.0);
+        assert_eq!((drawn.matches('▒').count(), drawn.matches('▓').count()), (30, 30), "{drawn}");
+    }
 }

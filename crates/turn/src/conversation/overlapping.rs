@@ -29,21 +29,36 @@ impl Conversation {
         }
     }
 
-    /// The caller fell silent again over our reply.
+    /// The caller fell silent again over our reply. After so little sound that may be between two
+    /// words as well.
     pub(super) fn overlap_stopped(&mut self) {
-        let is_cough =
-            self.floor.turn.as_ref().is_some_and(|t| t.voice.voiced < self.config.overlap.cough);
-        if is_cough {
-            self.ignore_overlap(IgnoreReason::Cough, None);
-        } else {
+        if !self.is_cough() {
             self.ask_for_words();
         }
+    }
+
+    /// Whether too little was voiced so far to be a word.
+    fn is_cough(&self) -> bool {
+        self.floor.turn.as_ref().is_some_and(|t| t.voice.voiced < self.config.overlap.cough)
+    }
+
+    /// When a short sound over our reply has been a cough: no more came in time.
+    pub(super) fn cough_ends_at(&self) -> Option<Instant> {
+        let silent_since = self.floor.turn.as_ref()?.voice.silent_since?;
+        let is_over_reply = self.state() == State::Overlap && self.is_cough();
+        is_over_reply.then(|| silent_since + self.config.overlap.cough_gap)
+    }
+
+    pub(super) fn cough_over(&mut self) {
+        self.ignore_overlap(IgnoreReason::Cough, None);
     }
 
     /// Words came while our reply sounds.
     pub(super) fn heard_over_reply(&mut self, heard: Heard, is_answer: bool) {
         let is_silent = self.floor.turn.as_ref().is_some_and(|turn| !turn.is_speaking());
-        if is_answer && is_silent {
+        if is_silent && self.is_cough() {
+            // Whatever it was taken for.
+        } else if is_answer && is_silent {
             self.judge_whole_overlap(heard);
         } else {
             self.judge_overlap();
@@ -163,7 +178,10 @@ impl Conversation {
             }
             Some(heard) if turn.words.is_answered && self.may_talk_on(heard) => None,
             // A partial of the first sounds is a guess: the words are known when they were asked for.
-            Some(_) | None => Some(turn.voice.began + overlap.hold_after),
+            Some(_) | None => {
+                let is_long = turn.voice.voiced >= overlap.ask_after;
+                is_long.then(|| turn.voice.began + overlap.hold_after)
+            }
         }
     }
 

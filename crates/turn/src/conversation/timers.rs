@@ -22,6 +22,8 @@ enum Timer {
     Words,
     /// The words of a sound over our reply, before it is held.
     OverlapWords,
+    /// More of a sound over our reply that may have been a cough.
+    Cough,
     /// The words of a sound that is over, while the reply is held.
     HeldReply,
     /// The end of a turn that does not end.
@@ -101,6 +103,7 @@ impl Conversation {
             (self.doubt_ends_at(), Timer::Doubt),
             (words, Timer::Words),
             (self.hold_at(), Timer::OverlapWords),
+            (self.cough_ends_at(), Timer::Cough),
             (self.go_on_at(), Timer::HeldReply),
             (turn_limit, Timer::TurnLimit),
             (stuck, Timer::Reply),
@@ -120,6 +123,7 @@ impl Conversation {
             Timer::Words if self.state() == State::Overlap => self.words_late_over_reply(),
             Timer::Words => self.words_late(),
             Timer::OverlapWords => self.hold_reply(),
+            Timer::Cough => self.cough_over(),
             Timer::HeldReply => self.go_on_replying(),
             Timer::TurnLimit => self.turn_too_long(),
             Timer::Reply => self.reply_stuck(),

@@ -39,10 +39,57 @@ fn a_cough_over_the_reply_is_not_an_interruption() {
         4100 voiced 160
         4250 voiced 224
         4350 silence
-        > ignored: Cough
+        4504 > ignored: Cough
         > shut
         6400 played 2.0
         > reply 2 heard: We open at nine in the morning.
+        "#,
+    );
+}
+
+#[test]
+fn short_words_with_silence_between_them_interrupt_as_one() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 3000
+        3384 whole 2
+        4000 speech
+        > open
+        4100 voiced 192
+        4240 silence
+        4330 speech
+        4400 voiced 256
+        > words 2?
+        > pause 2
+        4440 voiced 320
+        4500 words "A thin stripe" voiced=320
+        > stop 2
+        > reply 2 interrupted
+        > turn 2 begins
         "#,
     );
 }
@@ -509,10 +556,11 @@ fn a_cough_before_our_first_sound_costs_only_the_time_it_lasts() {
         > pause 2
         3600 ready 2
         3650 silence
-        > ignored: Cough
+        3804 > ignored: Cough
         > shut
         > resume 2
-        > false interruption of 2, held for 150
+        > false interruption of 2, held for 304
+        3900 spoke 2.0 "We open at nine." 3000
         "#,
     );
 }

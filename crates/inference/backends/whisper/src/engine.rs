@@ -10,7 +10,6 @@ use trunkline_inference::{
 };
 
 use crate::{
-    evidence::Evidence,
     fit,
     loudness::RATE_HZ,
     module::{Understood, Window},
@@ -21,8 +20,6 @@ use crate::{
 const GROWTH: usize = RATE_HZ as usize;
 /// Partial transcripts may take at most this share of the time: one part in four.
 const GROWTH_PER_WORK: usize = 3;
-/// Mean log-probability of a text's tokens below which it is worth a second look.
-const UNSURE: f32 = -0.5;
 /// Less sound than this is silence to whisper.cpp.
 const LEAST_SAMPLES: usize = 1_760;
 
@@ -175,8 +172,8 @@ impl<R: Recognize> Engine for Hearing<R> {
     }
 }
 
-/// Transcribes a window; a short one whose words are unsure once more in a wider one, where digits
-/// are not said twice. The surer text counts, or the first where there was no time for another.
+/// Transcribes a window; a short one in which there are digits once more in a wider one: a tight
+/// window makes Whisper say them twice.
 fn understand(
     recognizer: &mut impl Recognize,
     window: &Window<'_>,
@@ -184,14 +181,14 @@ fn understand(
     interrupted: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Understood>, ModelError> {
     let Some(first) = recognizer.recognize(window, interrupted)? else { return Ok(None) };
-    let sureness = |understood: &Understood| Evidence::of(understood).avg_logprob();
-    if why == Why::Growth || window.audio_positions >= fit::WIDE || sureness(&first) >= UNSURE {
+    let has_digits = first.text.contains(|c: char| c.is_ascii_digit());
+    if why == Why::Growth || window.audio_positions >= fit::WIDE || !has_digits {
         return Ok(Some(first));
     }
     let wide = Window { audio_positions: fit::WIDE, ..*window };
     let second = recognizer.recognize(&wide, interrupted)?;
-    let surer = second.filter(|second| sureness(second) > sureness(&first));
-    Ok(Some(surer.unwrap_or(first)))
+    // Where there was no time for another look, the first counts.
+    Ok(Some(second.unwrap_or(first)))
 }
 
 /// Takes in whatever has come.

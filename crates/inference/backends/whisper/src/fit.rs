@@ -9,7 +9,7 @@ const POSITIONS_PER_SECOND: usize = 50;
 /// repeated (measured on read, spontaneous and telephone speech).
 const MARGIN_POSITIONS: usize = 32;
 const LEAST_POSITIONS: usize = 192;
-/// A window for a second look: what a short one gets wrong, ten seconds mostly get right.
+/// A window for a second look: tight ones get digits wrong, ten seconds get them right.
 pub(crate) const WIDE: u32 = 512;
 /// Encoders work in rows of this many positions.
 const ROW: usize = 32;

@@ -7,7 +7,7 @@
     reason = "a test may panic and say why it skips"
 )]
 
-#[path = "../examples/measure/clips.rs"]
+#[path = "../examples/measure_whisper/clips.rs"]
 mod clips;
 
 use std::{env, path::PathBuf};
