@@ -10,7 +10,7 @@ use crate::speakable::speakable;
 const FIRST_CLAUSE_WORDS: usize = 1;
 /// A first clause without any punctuation is cut at a word boundary after this many words: each word
 /// more costs about 40 ms on two cores, and fewer sound torn.
-const FIRST_CLAUSE_MAX_WORDS: usize = 6;
+const FIRST_CLAUSE_MAX_WORDS: usize = 5;
 /// A later clause is cut at a comma only when it is at least this long, in bytes.
 const CLAUSE_BYTES: usize = 60;
 /// No clause is longer than this, in bytes; it is cut at a word boundary.
@@ -178,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn a_first_clause_without_punctuation_is_cut_after_six_words() {
+    fn a_first_clause_without_punctuation_is_cut_after_five_words() {
         let found = clauses("one two three four five six seven eight nine ten eleven", 4);
-        assert_eq!(found, ["one two three four five six", "seven eight nine ten eleven"]);
+        assert_eq!(found, ["one two three four five", "six seven eight nine ten eleven"]);
     }
 
     #[test]

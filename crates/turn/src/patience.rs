@@ -24,7 +24,7 @@ pub struct PatienceConfig {
     /// ends are above it and one in six of the pauses inside a turn.
     pub sure: f32,
     /// Below this probability the model counts as saying unfinished. Between the two the wait grows
-    /// from `finished` to `typical`, slowly at first (with the doubt to the power of 1.5). 0.5: three in ten pauses inside a turn are above it.
+    /// evenly from `finished` to `typical`. 0.5: three in ten pauses inside a turn are above it.
     pub unsure: f32,
 }
 
@@ -85,8 +85,7 @@ pub fn patience(
         _ if is_dictating => config.dictating,
         (TextEnd::Question, Score::Finished { .. }) => config.finished,
         (TextEnd::Sentence, Score::Finished { doubt }) => {
-            let more = config.typical.saturating_sub(config.finished);
-            config.finished + more.mul_f32(doubt * doubt.sqrt())
+            config.finished + config.typical.saturating_sub(config.finished).mul_f32(doubt)
         }
         (TextEnd::Question | TextEnd::Sentence, Score::Unknown)
         | (TextEnd::Bare, Score::Finished { .. }) => config.typical,
@@ -198,7 +197,7 @@ mod tests {
     fn the_wait_is_short_only_when_words_and_model_agree() {
         let cases = [
             ("I have a toothache.", Some(0.93), 500),
-            ("I have a toothache.", Some(0.86), 526),
+            ("I have a toothache.", Some(0.86), 565),
             ("I have a toothache.", Some(0.5), 900),
             ("I have a toothache.", Some(0.49), 1100),
             ("I have a toothache.", None, 900),
