@@ -118,6 +118,10 @@ impl IntoResponse for Refusal {
         if status == StatusCode::UNAUTHORIZED {
             return (status, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response();
         }
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection cannot serve another request.
+            return (status, [(header::CONNECTION, "close")], body).into_response();
+        }
         (status, body).into_response()
     }
 }

@@ -240,6 +240,7 @@ async fn large_bodies_and_heads_are_refused_and_the_server_goes_on() {
     let face = Face::open(dir.path(), &local()).await;
     let answer = face.get("/health").body("x".repeat(70_000)).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 413);
+    assert_eq!(answer.headers()["connection"], "close");
     let raw = |text: String| {
         let mut stream = TcpStream::connect(face.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
