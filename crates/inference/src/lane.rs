@@ -193,7 +193,7 @@ impl<E: Engine + 'static> Lane<E> {
                 match load_engine() {
                     Ok(engine) => {
                         if loaded_tx.send(Ok(())).is_ok() {
-                            run(engine, queue, shared);
+                            run(engine, queue, &shared);
                         }
                     }
                     Err(error) => {
@@ -263,8 +263,8 @@ impl Wake for Unpark {
     }
 }
 
-fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: Arc<Load>) {
-    let mut slots = Slots::new(engine.slots(), Arc::clone(&load));
+fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &Arc<Load>) {
+    let mut slots = Slots::new(engine.slots(), Arc::clone(load));
     let mut waiting = VecDeque::new();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);

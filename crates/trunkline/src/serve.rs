@@ -40,7 +40,9 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
         models = models => models.map_err(Failure::new)??,
         () = stop.cancelled() => return desk.close().await,
     };
-    models.loads().into_iter().for_each(|load| desk.metrics.watch_lane(load));
+    for load in models.loads() {
+        desk.metrics.watch_lane(load);
+    }
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 

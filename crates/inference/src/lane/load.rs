@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn steps_are_counted_by_the_size_of_their_batch() {
         let load = Load::of("llm");
-        [1, 1, 2, 3, 4, 256, 257, 9_999].into_iter().for_each(|jobs| load.stepped(jobs));
+        for jobs in [1, 1, 2, 3, 4, 256, 257, 9_999] {
+            load.stepped(jobs);
+        }
         assert_eq!(load.steps(), [2, 1, 2, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(load.jobs(), 1 + 1 + 2 + 3 + 4 + 256 + 257 + 9_999);
     }
