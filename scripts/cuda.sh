@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Trunkline for NVIDIA GPUs, on a machine with or without one: fetches NVIDIA's compiler, headers and libraries as
-# Python packages, lays them out as one toolkit, and compiles. The first time takes about an hour of two cores, nearly all
-# of it ggml's kernels; they are kept in a target folder of their own.
+# Python packages, lays them out as one toolkit, and compiles. The first time takes long: llama.cpp's kernels alone 33
+# minutes of two cores that did other things too. They are kept in a target folder of their own.
 # usage: cuda.sh     (into out/cuda)
 #   TRUNKLINE_CUDA_ARCHITECTURES   compute capabilities, "80" by default: an A100's own code, and PTX for what came later
 #   CUDA_PATH                      a toolkit that is there already

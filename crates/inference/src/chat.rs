@@ -95,7 +95,7 @@ pub trait ChatModel: Send + Sync {
     fn reply(&self, chat: Chat) -> ReplyStream;
 
     /// How busy the lane is that it works on, where it has one.
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         None
     }
 }

@@ -14,7 +14,7 @@ pub trait EndOfTurn: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>>;
 
     /// How busy the lane is that it works on, where it has one.
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         None
     }
 }

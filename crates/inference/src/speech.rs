@@ -74,7 +74,7 @@ pub trait TextToSpeech: Send + Sync {
     fn voices(&self) -> Vec<String>;
 
     /// How busy the lane is that it works on, where it has one.
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         None
     }
 }

@@ -68,7 +68,7 @@ pub trait SpeechToText: Send + Sync {
     fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream;
 
     /// How busy the lane is that it works on, where it has one.
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         None
     }
 }

@@ -25,7 +25,7 @@ pub trait VoiceActivity: Send + Sync {
     fn listen(&self, audio: Pin<Box<dyn Stream<Item = Frame> + Send>>) -> VadStream;
 
     /// How busy the lane is that it works on, where it has one.
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         None
     }
 }

@@ -62,9 +62,14 @@ pub struct Models {
 
 impl Models {
     /// How busy their lanes are.
-    pub fn loads(&self) -> Vec<Arc<Load>> {
-        let loads = [self.stt.load(), self.llm.load(), self.tts.load(), self.vad.load()];
-        let end_of_turn = self.end_of_turn.as_ref().and_then(|model| model.load());
+    pub fn lane_loads(&self) -> Vec<Arc<Load>> {
+        let loads = [
+            self.stt.lane_load(),
+            self.llm.lane_load(),
+            self.tts.lane_load(),
+            self.vad.lane_load(),
+        ];
+        let end_of_turn = self.end_of_turn.as_ref().and_then(|model| model.lane_load());
         loads.into_iter().chain([end_of_turn]).flatten().collect()
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
         models = models => models.map_err(Failure::new)??,
         () = stop.cancelled() => return desk.close().await,
     };
-    for load in models.loads() {
+    for load in models.lane_loads() {
         desk.metrics.watch_lane(load);
     }
     desk.readiness.mark_ready("models");

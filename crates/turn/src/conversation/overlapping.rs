@@ -57,8 +57,10 @@ impl Conversation {
     pub(super) fn heard_over_reply(&mut self, heard: Heard, is_answer: bool) {
         let is_silent = self.floor.turn.as_ref().is_some_and(|turn| !turn.is_speaking());
         if is_silent && self.is_cough() {
-            // Whatever it was taken for.
-        } else if is_answer && is_silent {
+            // A cough is one whatever it was taken for; more sound is asked about anew.
+            return;
+        }
+        if is_answer && is_silent {
             self.judge_whole_overlap(heard);
         } else {
             self.judge_overlap();

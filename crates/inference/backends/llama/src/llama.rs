@@ -42,7 +42,7 @@ impl ChatModel for Llama {
         self.lane.open(chat)
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }

@@ -87,7 +87,7 @@ impl TextToSpeech for Kokoro {
         self.voices.clone()
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }

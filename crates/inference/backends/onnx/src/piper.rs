@@ -79,7 +79,7 @@ impl TextToSpeech for Piper {
         self.voices.clone()
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }

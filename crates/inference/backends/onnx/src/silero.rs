@@ -66,7 +66,7 @@ impl VoiceActivity for SileroVad {
         self.lane.open(audio)
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }

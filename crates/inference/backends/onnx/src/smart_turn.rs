@@ -70,7 +70,7 @@ impl EndOfTurn for SmartTurn {
             .boxed()
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }

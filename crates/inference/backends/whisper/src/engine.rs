@@ -106,17 +106,20 @@ impl<R: Recognize> Hearing<R> {
             most_tokens: fit::tokens(sound.len()),
             threads: settings.threads,
         };
-        slots.stepped(1);
+        let is_sound = sound.len() >= LEAST_SAMPLES;
+        if is_sound {
+            slots.stepped(1);
+        }
         let started = Instant::now();
         let mut interrupted = || {
             listen(ears, slots, cx);
             answer(ears, slots);
             is_overtaken(slot, &job, ears, slots)
         };
-        let outcome = if sound.len() < LEAST_SAMPLES {
-            Ok(Some(Understood { no_speech: 1.0, ..Understood::default() }))
-        } else {
+        let outcome = if is_sound {
             understand(recognizer, &window, job.why, &mut interrupted)
+        } else {
+            Ok(Some(Understood { no_speech: 1.0, ..Understood::default() }))
         };
         let worked = started.elapsed();
         tracing::debug!(slot, ?job, ?worked, prompt = prompt.len(), "window transcribed");

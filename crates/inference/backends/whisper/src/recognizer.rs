@@ -45,7 +45,7 @@ impl SpeechToText for Whisper {
         self.lane.open(Listen { input: audio, options: options.clone() })
     }
 
-    fn load(&self) -> Option<Arc<Load>> {
+    fn lane_load(&self) -> Option<Arc<Load>> {
         Some(self.lane.load())
     }
 }
