@@ -64,6 +64,8 @@ cargo build -p trunkline-whisper-module --features cuda
 cp "$built/libtrunkline_whisper_module.so" "$dist/libtrunkline_whisper_module_cuda.so"
 cargo build -p trunkline-whisper-module
 cp "$built/libtrunkline_whisper_module.so" "$dist/"
+# Links of an earlier build that point nowhere stop llama-cpp-sys-2's from being made anew.
+find "$built" -maxdepth 2 -xtype l -delete
 # llama.cpp's CUDA code becomes a library that is opened at run time, where there is a driver.
 GGML_BACKEND_DL=ON cargo build -p trunkline --features trunkline/local,trunkline/cuda
 cp "$built/trunkline" "$dist/"

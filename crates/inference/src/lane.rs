@@ -5,7 +5,10 @@ mod load;
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -87,9 +90,22 @@ pub trait Engine {
 
 /// The readers of an engine's slots.
 pub struct Slots<P> {
-    readers: Vec<Option<mpsc::Sender<Result<P, ModelError>>>>,
+    readers: Vec<Option<Reader<P>>>,
     done: Vec<SlotId>,
     load: Arc<Load>,
+}
+
+/// Where a slot's pieces go.
+struct Reader<P> {
+    pieces: mpsc::Sender<Result<P, ModelError>>,
+    /// Whether it waits for the next piece.
+    waits: Arc<AtomicBool>,
+}
+
+impl<P> Reader<P> {
+    fn is_gone(&self) -> bool {
+        self.pieces.is_closed()
+    }
 }
 
 impl<P> Slots<P> {
@@ -104,13 +120,19 @@ impl<P> Slots<P> {
 
     /// The slots that hold a job whose reader is still there.
     pub fn active(&self) -> impl Iterator<Item = SlotId> + '_ {
-        let live = |r: &Option<mpsc::Sender<_>>| r.as_ref().is_some_and(|r| !r.is_closed());
+        let live = |r: &Option<Reader<_>>| r.as_ref().is_some_and(|r| !r.is_gone());
         (0..self.readers.len()).filter(move |&slot| live(&self.readers[slot]))
+    }
+
+    /// Whether the slot's reader waits for its next piece. One that does something else with the
+    /// processor meanwhile does not.
+    pub fn is_awaited(&self, slot: SlotId) -> bool {
+        self.readers[slot].as_ref().is_some_and(|r| r.waits.load(Ordering::Acquire))
     }
 
     /// Whether the slot's reader has room for `pieces` more; a slot without waits.
     pub fn has_room(&self, slot: SlotId, pieces: usize) -> bool {
-        self.readers[slot].as_ref().is_some_and(|r| r.capacity() >= pieces)
+        self.readers[slot].as_ref().is_some_and(|r| r.pieces.capacity() >= pieces)
     }
 
     /// A cheap way to ask from within a long computation whether the slot's reader is gone.
@@ -118,7 +140,7 @@ impl<P> Slots<P> {
     where
         P: Send + 'static,
     {
-        let reader = self.readers[slot].as_ref().map(mpsc::Sender::downgrade);
+        let reader = self.readers[slot].as_ref().map(|r| r.pieces.downgrade());
         move || reader.as_ref().and_then(mpsc::WeakSender::upgrade).is_none_or(|r| r.is_closed())
     }
 
@@ -143,7 +165,8 @@ impl<P> Slots<P> {
 
     fn send(&mut self, slot: SlotId, item: Result<P, ModelError>) {
         let Some(reader) = &self.readers[slot] else { return };
-        if let Err(TrySendError::Full(_)) = reader.try_send(item) {
+        reader.waits.store(false, Ordering::Release);
+        if let Err(TrySendError::Full(_)) = reader.pieces.try_send(item) {
             tracing::error!(slot, "engine outran its reader; the stream ends");
             self.finish(slot);
         }
@@ -152,7 +175,7 @@ impl<P> Slots<P> {
 
 struct Request<E: Engine> {
     job: E::Job,
-    reader: mpsc::Sender<Result<E::Piece, ModelError>>,
+    reader: Reader<E::Piece>,
 }
 
 /// A running engine. Cloning shares it; it stops when the last clone is gone.
@@ -210,7 +233,9 @@ impl<E: Engine + 'static> Lane<E> {
 
     /// Opens a stream. Failures, a full lane among them, are its items.
     pub fn open(&self, job: E::Job) -> ModelStream<E::Piece> {
-        let (reader, pieces) = mpsc::channel(UNREAD_PIECES);
+        let (sender, pieces) = mpsc::channel(UNREAD_PIECES);
+        let waits = Arc::new(AtomicBool::new(false));
+        let reader = Reader { pieces: sender, waits: Arc::clone(&waits) };
         let refused = match self.jobs.try_send(Request { job, reader }) {
             Ok(()) => None,
             Err(TrySendError::Full(_)) => Some(ModelError::Busy { engine: self.name }),
@@ -218,7 +243,7 @@ impl<E: Engine + 'static> Lane<E> {
         };
         self.thread.unpark();
         match refused {
-            None => Box::pin(Pieces { pieces, thread: self.thread.clone() }),
+            None => Box::pin(Pieces { pieces, waits, thread: self.thread.clone() }),
             Some(error) => Box::pin(futures::stream::iter([Err(error)])),
         }
     }
@@ -229,9 +254,10 @@ impl<E: Engine + 'static> Lane<E> {
     }
 }
 
-/// The reader's end: wakes the lane when a full queue drains and when it goes away.
+/// The reader's end: wakes the lane when a full queue drains, when it waits and when it goes away.
 struct Pieces<P> {
     pieces: mpsc::Receiver<Result<P, ModelError>>,
+    waits: Arc<AtomicBool>,
     thread: Thread,
 }
 
@@ -241,7 +267,8 @@ impl<P> Stream for Pieces<P> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let was_full = self.pieces.len() == UNREAD_PIECES;
         let item = self.pieces.poll_recv(cx);
-        if was_full {
+        let begins_to_wait = item.is_pending() && !self.waits.swap(true, Ordering::AcqRel);
+        if was_full || begins_to_wait {
             self.thread.unpark();
         }
         item
@@ -309,7 +336,7 @@ fn take_requests<E: Engine>(
 
 fn free_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>) {
     for slot in 0..slots.readers.len() {
-        let gone = slots.readers[slot].as_ref().is_some_and(mpsc::Sender::is_closed);
+        let gone = slots.readers[slot].as_ref().is_some_and(Reader::is_gone);
         if gone || (slots.done.contains(&slot) && slots.readers[slot].is_some()) {
             engine.release(slot);
             slots.readers[slot] = None;
@@ -323,7 +350,7 @@ fn fill_slots<E: Engine>(
     slots: &mut Slots<E::Piece>,
     waiting: &mut VecDeque<Request<E>>,
 ) {
-    waiting.retain(|request| !request.reader.is_closed());
+    waiting.retain(|request| !request.reader.is_gone());
     for slot in 0..slots.readers.len() {
         if slots.readers[slot].is_some() {
             continue;

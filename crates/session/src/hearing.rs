@@ -131,10 +131,10 @@ impl Hearing {
         self.turn.as_ref().is_some_and(|t| t.feed.try_send(SttInput::Finalize { ask }).is_ok())
     }
 
-    /// Has the end-of-turn model judge the last seconds.
-    pub(crate) fn score_end(&mut self) {
+    /// Has the end-of-turn model judge the last seconds; the answer has time until `needed`.
+    pub(crate) fn score_end(&mut self, needed: Instant) {
         if let Some(model) = &self.models.end_of_turn {
-            self.score = Some(model.score(self.past.tail()));
+            self.score = Some(model.score(self.past.tail(), needed));
         }
     }
 

@@ -210,7 +210,7 @@ impl<L: Leg> Session<L> {
                     self.tell(Input::HearingFailed { reason });
                 }
             }
-            Command::ScoreEnd => self.hearing.score_end(),
+            Command::ScoreEnd { needed } => self.hearing.score_end(needed),
             Command::PrepareReply { reply, cause } => {
                 let transcript = self.conversation.transcript();
                 self.mouth.prepare(reply, &cause, transcript, self.asked.last);

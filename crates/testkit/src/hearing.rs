@@ -5,7 +5,7 @@ use std::{
     mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{Stream, StreamExt, stream};
@@ -201,6 +201,7 @@ impl EndOfTurn for FakeEndOfTurn {
     fn score(
         &self,
         _: Arc<[i16]>,
+        _: Instant,
     ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>> {
         Box::pin(std::future::ready(Ok(self.0)))
     }

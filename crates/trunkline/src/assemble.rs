@@ -140,6 +140,25 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
     )))
 }
 
+/// Loads the model `name`, told whether on the GPU. Where it may run on either and does not load on the
+/// GPU, it runs on the CPU.
+#[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
+fn on_device<T>(
+    config: &ModelsConfig,
+    name: &str,
+    load: impl Fn(bool) -> Result<T, trunkline_inference::ModelError>,
+) -> Result<T, Failure> {
+    if config.uses_gpu() {
+        match load(true) {
+            Err(error) if config.may_use_cpu() => {
+                tracing::warn!(model = name, %error, "does not load on the GPU; runs on the CPU");
+            }
+            loaded => return loaded.map_err(Failure::unavailable),
+        }
+    }
+    load(false).map_err(Failure::unavailable)
+}
+
 /// The recognizer.
 pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
     engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
@@ -149,14 +168,15 @@ pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToTe
 #[cfg(feature = "whisper")]
 fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
     use trunkline_whisper::{Whisper, WhisperConfig};
-    let model = config.dir.join(&config.stt).join("ggml.bin");
-    let settings = WhisperConfig {
-        threads: u32::try_from(config.threads).unwrap_or(1),
-        slots: config.slots,
-        gpu: config.uses_gpu(),
-        ..WhisperConfig::new(model)
-    };
-    Ok(Arc::new(Whisper::load(settings).map_err(Failure::unavailable)?))
+    let whisper = on_device(config, &config.stt, |gpu| {
+        Whisper::load(WhisperConfig {
+            threads: u32::try_from(config.threads).unwrap_or(1),
+            slots: config.slots,
+            gpu,
+            ..WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
+        })
+    })?;
+    Ok(Arc::new(whisper))
 }
 
 #[cfg(not(feature = "whisper"))]
@@ -173,15 +193,18 @@ pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Fa
 #[cfg(feature = "llama")]
 fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
     use trunkline_llama::{Llama, LlamaConfig};
-    let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
-    let settings = LlamaConfig {
-        gpu_layers: if config.uses_gpu() { defaults.gpu_layers } else { 0 },
-        threads: u32::try_from(config.threads).unwrap_or(1),
-        slots: u32::try_from(config.slots).unwrap_or(1),
-        context_tokens: config.context_tokens,
-        ..defaults
-    };
-    Ok(Arc::new(Llama::load(settings).map_err(Failure::unavailable)?))
+    let llama = on_device(config, &config.llm, |gpu| {
+        let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
+        Llama::load(LlamaConfig {
+            gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
+            is_sharing_cores: !gpu,
+            threads: u32::try_from(config.threads).unwrap_or(1),
+            slots: u32::try_from(config.slots).unwrap_or(1),
+            context_tokens: config.context_tokens,
+            ..defaults
+        })
+    })?;
+    Ok(Arc::new(llama))
 }
 
 #[cfg(not(feature = "llama"))]
@@ -214,7 +237,7 @@ mod onnx {
 
     use super::{
         Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
-        VoiceActivity,
+        VoiceActivity, on_device,
     };
 
     fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
@@ -229,12 +252,12 @@ mod onnx {
         let runtime = runtime(config)?;
         let folder = config.dir.join(&config.tts);
         if engine == EngineKind::Kokoro {
-            let settings = KokoroConfig {
-                threads: config.threads,
-                gpu: config.uses_gpu(),
-                ..KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"))
-            };
-            return Ok(Arc::new(Kokoro::load(&runtime, &settings).map_err(Failure::unavailable)?));
+            let kokoro = on_device(config, &config.tts, |gpu| {
+                let defaults = KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"));
+                let settings = KokoroConfig { threads: config.threads, gpu, ..defaults };
+                Kokoro::load(&runtime, &settings)
+            })?;
+            return Ok(Arc::new(kokoro));
         }
         let settings = PiperConfig {
             threads: config.threads,

@@ -170,8 +170,9 @@ pub enum Command {
     Listen(Ear),
     /// Have the recognizer say now what it has; answered by [`Input::Heard`] with the same number.
     FinalizeWords(Ask),
-    /// Have the end-of-turn model judge the last seconds; answered by [`Input::EndScored`].
-    ScoreEnd,
+    /// Have the end-of-turn model judge the last seconds up to now; answered by [`Input::EndScored`].
+    /// The turn does not end before `needed`, whatever the answer.
+    ScoreEnd { needed: Instant },
     /// Begin to make this reply, its audio held back until [`Command::ReleaseReply`].
     PrepareReply { reply: ReplyId, cause: ReplyCause },
     /// Let the reply's audio out.

@@ -40,7 +40,7 @@ impl SpeechToText for Mute {
 struct BrokenJudge;
 
 impl EndOfTurn for BrokenJudge {
-    fn score(&self, _: Arc<[i16]>) -> Score {
+    fn score(&self, _: Arc<[i16]>, _: Instant) -> Score {
         Box::pin(std::future::ready(Err(ModelError::Stopped { engine: "judge" })))
     }
 }
@@ -158,7 +158,7 @@ async fn the_end_of_a_turn_is_judged_when_there_is_a_judge() {
     let world = World::new(&[]);
     let judged = async |judge: Option<Arc<dyn EndOfTurn>>| {
         let mut ears = hearing(Models { end_of_turn: judge, ..models(&world) });
-        ears.score_end();
+        ears.score_end(Instant::now());
         ears.notice().now_or_never()
     };
     let sure = judged(Some(Arc::new(FakeEndOfTurn(0.8)))).await;

@@ -85,6 +85,12 @@ impl ModelsConfig {
         self.device != Device::Cpu && gpu::IS_BUILT_FOR && gpu::is_present()
     }
 
+    /// Whether a model that does not load on the GPU may run on the CPU.
+    #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
+    pub(crate) fn may_use_cpu(&self) -> bool {
+        self.device == Device::Auto
+    }
+
     pub(super) fn check(&self, problems: &mut Within<'_>) {
         if !(1..=64).contains(&self.threads) {
             let what = format!("{} threads cannot work", self.threads);

@@ -103,6 +103,13 @@ impl Conversation {
         }
     }
 
+    /// Asks the end-of-turn model for its judgement of the sound up to here.
+    pub(super) fn ask_for_score(&mut self) {
+        let silent_since = self.floor.turn.as_ref().and_then(|turn| turn.voice.silent_since);
+        let ends = silent_since.unwrap_or(self.now()) + self.config.patience.finished;
+        self.order(Command::ScoreEnd { needed: self.clock.real(ends) });
+    }
+
     /// What sounded was not a turn: forgets it, and whatever was going on goes on.
     pub(super) fn ignore_sound(&mut self, reason: IgnoreReason, heard: Option<Heard>) {
         let voiced = self.floor.turn.as_ref().map_or(Duration::ZERO, |turn| turn.voice.voiced);
@@ -141,6 +148,6 @@ impl Conversation {
             return;
         }
         self.ask_for_words();
-        self.order(Command::ScoreEnd);
+        self.ask_for_score();
     }
 }

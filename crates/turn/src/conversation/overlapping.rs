@@ -225,7 +225,7 @@ impl Conversation {
             self.ask_for_words();
         }
         self.prepare_reply();
-        self.order(Command::ScoreEnd);
+        self.ask_for_score();
     }
 
     fn ignore_overlap(&mut self, reason: IgnoreReason, heard: Option<Heard>) {

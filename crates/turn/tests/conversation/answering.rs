@@ -19,7 +19,7 @@ fn a_call_is_greeted_and_answers_turn_after_turn() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -43,7 +43,7 @@ fn a_call_is_greeted_and_answers_turn_after_turn() {
         > open
         7096 silence
         > words 2?
-        > end?
+        > end by 7280?
         7200 words "Thank you, bye."
         > turn 2 begins
         > prepare 3: turn 2, Thank you, bye.

@@ -83,7 +83,7 @@ fn a_caller_who_answers_a_prompt_is_prompted_from_the_first_again() {
         > open
         11096 silence
         > words 1?
-        > end?
+        > end by 11280?
         11150 score 0.9
         11200 words "Yes, I am."
         > turn 1 begins
@@ -149,7 +149,7 @@ fn a_failing_model_leads_to_a_spoken_apology_and_a_polite_end() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -192,7 +192,7 @@ fn a_model_that_fails_ahead_of_the_turns_end_is_not_noticed_if_the_caller_goes_o
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "I would like"
         > turn 1 begins
         > prepare 2: turn 1, I would like
@@ -203,7 +203,7 @@ fn a_model_that_fails_ahead_of_the_turns_end_is_not_noticed_if_the_caller_goes_o
         > dropped 2
         4096 silence
         > words 2?
-        > end?
+        > end by 4280?
         4150 score 0.9
         4200 words "I would like a table."
         > prepare 3: turn 1, I would like a table.
@@ -234,7 +234,7 @@ fn a_model_that_fails_ahead_of_the_turns_end_leads_to_the_apology_at_its_end() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "I would like a table."
         > turn 1 begins
         > prepare 2: turn 1, I would like a table.
@@ -268,7 +268,7 @@ fn what_had_gone_out_before_a_failure_is_heard_first() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -312,7 +312,7 @@ fn a_failing_apology_ends_the_call() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -353,7 +353,7 @@ fn a_reply_without_words_has_failed() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -446,7 +446,7 @@ fn a_turn_between_two_failures_of_the_recognizer_starts_the_count_again() {
         > open
         4096 silence
         > words 1?
-        > end?
+        > end by 4280?
         4150 score 0.9
         4200 words "When do you open?"
         > turn 1 begins
@@ -489,7 +489,7 @@ fn a_reply_that_does_not_come_forward_is_given_up() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -530,7 +530,7 @@ fn a_reply_whose_sound_is_never_heard_is_given_up() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -618,7 +618,7 @@ fn a_leg_that_does_not_say_where_it_cut_is_not_waited_for() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -644,7 +644,7 @@ fn a_leg_that_does_not_say_where_it_cut_is_not_waited_for() {
         4900 cut 2 - 1000
         5000 silence
         > words 3?
-        > end?
+        > end by 5184?
         5100 words "No, on Sunday."
         > prepare 3: turn 2, No, on Sunday.
         5354 > Finished after 450
@@ -711,7 +711,7 @@ fn a_call_that_lasts_too_long_ends_with_a_farewell() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -757,7 +757,7 @@ fn on_hold_time_stands_still_and_the_reply_waits() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -805,7 +805,7 @@ fn words_that_were_said_before_a_hold_are_answered_after_it() {
         > open
         3000 held
         > words 1?
-        > end?
+        > end by 3280?
         3100 words "When do you open?"
         > turn 1 begins
         > prepare 2: turn 1, When do you open?
@@ -838,7 +838,7 @@ fn a_hold_that_does_not_end_ends_the_call() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -877,7 +877,7 @@ fn when_the_caller_is_gone_what_was_heard_is_recorded_and_nothing_more_is_done()
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -915,7 +915,7 @@ fn a_script_without_texts_listens_at_once_and_hangs_up_without_a_word() {
         > open
         2096 silence
         > words 1?
-        > end?
+        > end by 2280?
         2150 score 0.9
         2200 words "When do you open?"
         > turn 1 begins
@@ -995,7 +995,7 @@ fn a_silence_prompt_is_interrupted_like_any_reply() {
         > reply 2 heard: Are you -
         9400 silence
         > words 2?
-        > end?
+        > end by 9584?
         9450 score 0.9
         9500 words "Yes, one moment please."
         > prepare 3: turn 1, Yes, one moment please.
@@ -1029,7 +1029,7 @@ fn a_sound_being_judged_when_the_line_goes_on_hold_is_judged_during_it() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -1082,7 +1082,7 @@ fn speech_that_was_going_on_when_the_line_came_back_from_hold_is_a_turn() {
         5132 voiced 96
         6000 silence
         > words 1?
-        > end?
+        > end by 6184?
         6050 score 0.9
         6100 words "I am back."
         > turn 1 begins
@@ -1114,7 +1114,7 @@ fn a_recognizer_that_fails_while_the_line_is_on_hold_is_excused_after_it() {
         > open
         3000 held
         > words 1?
-        > end?
+        > end by 3280?
         3100 deaf
         > shut
         > prepare 2: silence, Once more?

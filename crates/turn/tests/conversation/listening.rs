@@ -19,7 +19,7 @@ fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.2
         3200 words "I would like to book"
         > turn 1 begins
@@ -30,7 +30,7 @@ fn a_caller_who_goes_on_after_a_pause_is_heard_out_and_the_prepared_reply_leaves
         3700 voiced 1200
         4596 silence
         > words 2?
-        > end?
+        > end by 4780?
         4650 score 0.95
         4700 words "I would like to book a table for two."
         > prepare 3: turn 1, I would like to book a table for two.
@@ -64,12 +64,12 @@ fn a_first_phrase_that_was_misheard_is_heard_again_with_what_follows() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "(singing)"
         3400 speech
         4096 silence
         > words 2?
-        > end?
+        > end by 4280?
         4150 score 0.95
         4200 words "Some sang out. Tear it down."
         > turn 1 begins
@@ -101,7 +101,7 @@ fn a_voice_without_words_is_given_up_when_nothing_follows() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "(singing)"
         3850 > ignored: NoWords, (singing)
         > shut
@@ -131,7 +131,7 @@ fn a_caller_who_begins_to_go_on_just_before_the_end_is_not_cut_off() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.95
         3200 words "I am sorry."
         > turn 1 begins
@@ -142,7 +142,7 @@ fn a_caller_who_begins_to_go_on_just_before_the_end_is_not_cut_off() {
         > dropped 2
         4596 silence
         > words 2?
-        > end?
+        > end by 4780?
         4650 score 0.95
         4700 words "I am sorry. I have to cancel."
         > prepare 3: turn 1, I am sorry. I have to cancel.
@@ -174,7 +174,7 @@ fn a_breath_does_not_throw_the_prepared_reply_away_when_the_words_stay_the_same(
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.5
         3200 words "I would like to book a table"
         > turn 1 begins
@@ -182,7 +182,7 @@ fn a_breath_does_not_throw_the_prepared_reply_away_when_the_words_stay_the_same(
         3300 speech
         3390 silence
         > words 2?
-        > end?
+        > end by 3574?
         3450 score 0.9
         3500 words "I would like to book a table."
         3574 > Finished after 280, score 0.9
@@ -212,14 +212,14 @@ fn a_reply_to_other_words_is_made_anew_even_after_a_breath() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "I would like a table"
         > turn 1 begins
         > prepare 2: turn 1, I would like a table
         3300 speech
         3390 silence
         > words 2?
-        > end?
+        > end by 3574?
         3450 score 0.9
         3500 words "I would like a table, no."
         > stop 2
@@ -252,7 +252,7 @@ fn somebody_who_gives_a_number_may_pause_between_its_groups() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.99
         3200 words "My number is five two six."
         > turn 1 begins
@@ -262,7 +262,7 @@ fn somebody_who_gives_a_number_may_pause_between_its_groups() {
         > dropped 2
         5096 silence
         > words 2?
-        > end?
+        > end by 5280?
         5150 score 0.99
         5200 words "My number is five two six zero one eight."
         > prepare 3: turn 1, My number is five two six zero one eight.
@@ -294,7 +294,7 @@ fn a_slow_recognizer_ends_the_turn_as_soon_as_it_answers() {
         2800 partial "When do"
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         4900 words "When do you open?"
         > turn 1 begins
@@ -326,7 +326,7 @@ fn a_recognizer_that_does_not_answer_is_not_waited_for_when_something_was_heard(
         2800 partial "When do you"
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         7096 > turn 1 begins
         > prepare 2: turn 1, When do you
         > RecognizerTimeout after 4096
@@ -357,7 +357,7 @@ fn a_caller_of_whom_nothing_was_understood_is_asked_to_say_it_again() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         7096 > shut
         > prepare 2: silence, Once more?
         > release 2
@@ -392,7 +392,7 @@ fn noise_starts_no_turn_and_does_not_put_off_the_question_whether_anyone_is_ther
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "" vad=0.5
         > ignored: NoWords
         > shut
@@ -400,7 +400,7 @@ fn noise_starts_no_turn_and_does_not_put_off_the_question_whether_anyone_is_ther
         > open
         6096 silence
         > words 2?
-        > end?
+        > end by 6280?
         6200 words "Music" vad=0.9
         > ignored: KnownHallucination, Music
         > shut
@@ -408,7 +408,7 @@ fn noise_starts_no_turn_and_does_not_put_off_the_question_whether_anyone_is_ther
         > open
         7596 silence
         > words 3?
-        > end?
+        > end by 7780?
         7700 words "Thank you." voiced=200
         > ignored: KnownHallucination, Thank you.
         > shut
@@ -438,7 +438,7 @@ fn words_once_believed_stay_when_the_sound_after_them_is_not() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.5
         3200 words "I want a table"
         > turn 1 begins
@@ -448,7 +448,7 @@ fn words_once_believed_stay_when_the_sound_after_them_is_not() {
         > dropped 2
         3996 silence
         > words 2?
-        > end?
+        > end by 4180?
         4100 words "I want a table (coughs)" logprob=-2
         > prepare 3: turn 1, I want a table
         4750 > SilenceTimeout after 850
@@ -541,7 +541,7 @@ fn the_wait_is_shortened_when_the_end_of_turn_model_answers_after_the_words() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 words "When do you open?"
         > turn 1 begins
         > prepare 2: turn 1, When do you open?
@@ -577,7 +577,7 @@ fn answers_to_other_questions_and_scores_out_of_season_change_nothing() {
         2200 stale "When"
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3100 stale "When do you open?"
         3200 words "When do you open?"
         > turn 1 begins
@@ -609,7 +609,7 @@ fn a_caller_who_speaks_before_the_cut_is_known_is_answered_after_it() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -633,7 +633,7 @@ fn a_caller_who_speaks_before_the_cut_is_known_is_answered_after_it() {
         > turn 2 begins
         4300 silence
         > words 3?
-        > end?
+        > end by 4484?
         4330 words "No, wait."
         4340 score 0.9
         4780 > reply 2 heard:  -
@@ -668,7 +668,7 @@ fn a_pause_on_a_filler_or_a_comma_is_waited_out() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "I would like, um,"
         > turn 1 begins
@@ -678,7 +678,7 @@ fn a_pause_on_a_filler_or_a_comma_is_waited_out() {
         > dropped 2
         4596 silence
         > words 2?
-        > end?
+        > end by 4780?
         4650 score 0.9
         4700 words "I would like, um, a table."
         > prepare 3: turn 1, I would like, um, a table.
@@ -709,7 +709,7 @@ fn an_address_is_answered_when_it_has_reached_its_end() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "My email is john at example dot"
         > turn 1 begins
@@ -719,7 +719,7 @@ fn an_address_is_answered_when_it_has_reached_its_end() {
         > dropped 2
         4796 silence
         > words 2?
-        > end?
+        > end by 4980?
         4850 score 0.9
         4900 words "My email is john at example dot com."
         > prepare 3: turn 1, My email is john at example dot com.
@@ -750,7 +750,7 @@ fn without_an_end_of_turn_model_words_and_silence_decide() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3200 words "When do you open?"
         > turn 1 begins
         > prepare 2: turn 1, When do you open?

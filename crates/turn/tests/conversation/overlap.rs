@@ -21,7 +21,7 @@ fn a_cough_over_the_reply_is_not_an_interruption() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -64,7 +64,7 @@ fn short_words_with_silence_between_them_interrupt_as_one() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -111,7 +111,7 @@ fn an_uh_huh_that_is_recognized_in_time_does_not_even_hold_the_reply() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -162,7 +162,7 @@ fn an_uh_huh_that_is_recognized_late_holds_the_reply_and_then_lets_it_go_on() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -215,7 +215,7 @@ fn words_over_the_reply_stop_it_and_become_the_next_turn() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -246,7 +246,7 @@ fn words_over_the_reply_stop_it_and_become_the_next_turn() {
         5000 voiced 900
         5200 silence
         > words 3?
-        > end?
+        > end by 5384?
         5250 score 0.9
         5300 words "No, on Sunday please."
         > prepare 3: turn 2, No, on Sunday please.
@@ -282,7 +282,7 @@ fn words_that_came_before_there_was_enough_voice_stop_the_reply_when_there_is() 
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -328,7 +328,7 @@ fn a_reply_is_held_while_the_words_are_awaited_and_stopped_when_they_interrupt()
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -355,7 +355,7 @@ fn a_reply_is_held_while_the_words_are_awaited_and_stopped_when_they_interrupt()
         > reply 2 heard: We open at -
         5000 silence
         > words 3?
-        > end?
+        > end by 5184?
         5100 words "Hold on a second."
         > prepare 3: turn 2, Hold on a second.
         5354 > Finished after 450
@@ -385,7 +385,7 @@ fn a_partial_without_words_does_not_pass_for_knowing_the_words() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -433,7 +433,7 @@ fn words_with_times_are_cut_by_what_was_played() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -483,7 +483,7 @@ fn a_caller_who_goes_on_before_our_first_sound_is_not_talked_over() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -508,7 +508,7 @@ fn a_caller_who_goes_on_before_our_first_sound_is_not_talked_over() {
         > reply 2 heard:  -
         4200 silence
         > words 3?
-        > end?
+        > end by 4384?
         4300 words "On Sunday."
         > prepare 3: turn 2, On Sunday.
         4554 > Finished after 450
@@ -541,7 +541,7 @@ fn a_cough_before_our_first_sound_costs_only_the_time_it_lasts() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "When do you open?"
         > turn 1 begins
@@ -582,7 +582,7 @@ fn noise_that_goes_on_over_the_reply_is_asked_about_less_and_less() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -611,7 +611,7 @@ fn noise_that_goes_on_over_the_reply_is_asked_about_less_and_less() {
         > reply 2 heard: We open at nine in the morning.
         6500 silence
         > words 5?
-        > end?
+        > end by 6684?
         6600 words "[Music]" vad=0.7
         > ignored: NoWords, [Music]
         > shut
@@ -702,7 +702,7 @@ fn a_listeners_noise_that_turns_into_words_holds_and_then_stops_the_reply() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -750,7 +750,7 @@ fn a_yes_at_the_end_of_our_question_is_an_answer() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "A table for two."
         > turn 1 begins
@@ -776,7 +776,7 @@ fn a_yes_at_the_end_of_our_question_is_an_answer() {
         > reply 2 heard: For tonight at eight?
         > turn 2 begins
         > prepare 3: turn 2, Yes.
-        > end?
+        > end by 4784?
         4850 score 0.9
         > Finished after 346, score 0.9
         > turn 2 ended at 4504: Yes.
@@ -810,7 +810,7 @@ fn a_yes_in_the_middle_of_our_question_is_a_listeners_noise() {
         > open
         3096 silence
         > words 1?
-        > end?
+        > end by 3280?
         3150 score 0.9
         3200 words "A table for two."
         > turn 1 begins
@@ -857,7 +857,7 @@ fn words_over_the_last_sound_of_a_reply_are_simply_the_next_turn() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -880,7 +880,7 @@ fn words_over_the_last_sound_of_a_reply_are_simply_the_next_turn() {
         6450 words "And on"
         7096 silence
         > words 3?
-        > end?
+        > end by 7280?
         7150 score 0.9
         7200 words "And on Sunday?"
         > turn 2 begins
@@ -917,7 +917,7 @@ fn a_sound_that_ends_with_the_reply_is_asked_for_its_words() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -938,7 +938,7 @@ fn a_sound_that_ends_with_the_reply_is_asked_for_its_words() {
         > words 3?
         6300 played 2.0
         > reply 2 heard: We open at nine in the morning.
-        > end?
+        > end by 6434?
         6400 words "On Sunday?" voiced=320
         > turn 2 begins
         > prepare 3: turn 2, On Sunday?
@@ -970,7 +970,7 @@ fn a_recognizer_silent_about_speech_over_the_reply_gives_the_floor_to_the_caller
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -995,7 +995,7 @@ fn a_recognizer_silent_about_speech_over_the_reply_gives_the_floor_to_the_caller
         > reply 2 heard: We open at -
         8300 silence
         > words 3?
-        > end?
+        > end by 8484?
         8400 words "I have a long question."
         > turn 2 begins
         > prepare 3: turn 2, I have a long question.
@@ -1026,7 +1026,7 @@ fn a_recognizer_silent_about_a_short_sound_leaves_the_floor_to_us() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins
@@ -1129,7 +1129,7 @@ fn a_greeting_can_be_talked_over() {
         > reply 1 heard:  -
         1500 silence
         > words 2?
-        > end?
+        > end by 1684?
         1600 words "I want a table."
         > prepare 2: turn 1, I want a table.
         1854 > Finished after 450
@@ -1174,7 +1174,7 @@ fn a_greeting_that_does_not_yield_is_heard_and_what_was_said_over_it_is_the_firs
         > reply 1 heard: Hello!
         > turn 1 begins
         > prepare 2: turn 1, I want a table.
-        > end?
+        > end by 1684?
         > Finished after 676
         > turn 1 ended at 1404: I want a table.
         > release 2
@@ -1205,7 +1205,7 @@ fn a_recognizer_that_fails_over_the_reply_lets_it_go_on() {
         > open
         3064 silence
         > words 1?
-        > end?
+        > end by 3248?
         3114 score 0.9
         3164 words "When do you open?"
         > turn 1 begins

@@ -56,7 +56,8 @@ proptest! {
 
     #[test]
     fn the_same_inputs_lead_to_the_same_outputs(steps in steps()) {
-        let (first, second) = (play(&steps), play(&steps));
+        let start = some_time();
+        let (first, second) = (play_from(start, &steps), play_from(start, &steps));
         prop_assert_eq!(first.log, second.log);
     }
 
@@ -113,7 +114,12 @@ fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
 
 #[track_caller]
 fn play(steps: &[(u64, Step)]) -> World {
-    let mut world = World::new();
+    play_from(some_time(), steps)
+}
+
+#[track_caller]
+fn play_from(start: Instant, steps: &[(u64, Step)]) -> World {
+    let mut world = World::new(start);
     world.tell(Input::Answered);
     for (wait, step) in steps {
         world.pass(Duration::from_millis(*wait));
@@ -122,6 +128,12 @@ fn play(steps: &[(u64, Step)]) -> World {
         }
     }
     world
+}
+
+fn some_time() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
+    let now = Instant::now();
+    now + Duration::from_secs(100)
 }
 
 /// Where a reply stands, as its commands say.
@@ -160,9 +172,7 @@ struct Books {
 }
 
 impl World {
-    fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
-        let now = Instant::now() + Duration::from_secs(100);
+    fn new(now: Instant) -> Self {
         Self {
             now,
             conversation: Conversation::new(config(), script()),
@@ -224,7 +234,7 @@ impl World {
                 assert_eq!(ask.0, self.books.asks + 1, "questions are numbered");
                 self.books.asks = ask.0;
             }
-            Command::ScoreEnd => assert!(self.books.is_open, "only a turn can be scored"),
+            Command::ScoreEnd { .. } => assert!(self.books.is_open, "only a turn can be scored"),
             Command::PrepareReply { reply, cause } => self.prepare(*reply, cause),
             Command::ReleaseReply { reply } => {
                 self.move_reply(*reply, &[Stage::Prepared], Stage::Released);

@@ -118,7 +118,7 @@ impl Stage {
                     if let Command::FinalizeWords(ask) = command {
                         self.last_ask = Some(ask);
                     }
-                    command_text(&command)
+                    command_text(&command, self.start)
                 }
                 Output::Event(event) => self.event_text(&event),
             };
@@ -252,12 +252,12 @@ fn heard(text: String, answers: Option<Ask>, changes: &[&str]) -> Heard {
     Heard { text, answers, evidence }
 }
 
-fn command_text(command: &Command) -> String {
+fn command_text(command: &Command, start: Instant) -> String {
     match command {
         Command::Listen(Ear::Open) => "open".into(),
         Command::Listen(Ear::Shut) => "shut".into(),
         Command::FinalizeWords(ask) => format!("words {}?", ask.0),
-        Command::ScoreEnd => "end?".into(),
+        Command::ScoreEnd { needed } => format!("end by {}?", (*needed - start).as_millis()),
         Command::PrepareReply { reply, cause } => {
             format!("prepare {}: {}", reply.0, cause_text(cause))
         }

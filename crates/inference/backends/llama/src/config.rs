@@ -11,7 +11,8 @@ pub struct LlamaConfig {
     /// other spinning, and one that has to share its core holds up the rest.
     pub threads: u32,
     /// Whether other work runs on the same cores. Default true: a step then takes only as many
-    /// threads as there are cores that nothing else runs on, at least one.
+    /// threads as there are cores that nothing else runs on, at least one, and there is none while
+    /// nobody waits for the next piece of any reply.
     pub is_sharing_cores: bool,
     /// The longest chat with its reply, tokens. Default 4096; never more than the model was trained for.
     /// Each slot takes its share of memory from the start: 12 kB a token for a 0.5B, 28 kB for a 1.5B.

@@ -67,7 +67,8 @@ impl<N: Network> Engine for ReplyEngine<N> {
         for &slot in &ready {
             self.settle(slot, slots);
         }
-        let shares = self.plan(&ready);
+        let rests = self.limits.on_demand && !ready.iter().any(|&slot| slots.is_awaited(slot));
+        let shares = if rests { Vec::new() } else { self.plan(&ready) };
         if shares.is_empty() {
             return Progress::Idle;
         }

@@ -33,6 +33,9 @@ pub(crate) struct Limits {
     pub(crate) sequences: usize,
     pub(crate) step_tokens: usize,
     pub(crate) context_tokens: usize,
+    /// Whether the model rests while nobody waits for the next piece of any reply: whoever reads it
+    /// uses the same cores.
+    pub(crate) on_demand: bool,
 }
 
 /// A language model and what it remembers. Sequences are numbered from 0.

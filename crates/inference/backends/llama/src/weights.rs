@@ -95,6 +95,7 @@ impl Weights {
             sequences: size(config.sequences()),
             step_tokens: size(config.step_tokens()),
             context_tokens: size(reply_context(config, &self.model)),
+            on_demand: config.is_sharing_cores,
         }
     }
 }

@@ -3,7 +3,12 @@
 mod mel;
 
 use std::{
-    collections::VecDeque, future::Future, path::PathBuf, pin::Pin, sync::Arc, task::Context,
+    future::Future,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    task::Context,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, StreamExt};
@@ -17,8 +22,12 @@ use crate::runtime::{Runtime, engine_error};
 
 /// The engine's name in errors and thread lists.
 const ENGINE: &str = "smart-turn";
-/// Questions at once on one lane; each is answered in turn, the first first.
+/// Questions at once on one lane.
 const SLOTS: usize = 64;
+/// A question is taken up when its answer is needed in this many times the time it takes.
+const HEADROOM: u32 = 2;
+/// And this much sooner: the thread has to be woken.
+const WAKING: Duration = Duration::from_millis(10);
 
 /// Where smart-turn is and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +72,9 @@ impl EndOfTurn for SmartTurn {
     fn score(
         &self,
         tail: Arc<[i16]>,
+        needed: Instant,
     ) -> Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>> {
-        let answer = self.lane.open(tail).into_future();
+        let answer = self.lane.open(Question { tail, needed }).into_future();
         answer
             .map(|(score, _)| score.unwrap_or(Err(ModelError::Stopped { engine: ENGINE })))
             .boxed()
@@ -75,13 +85,22 @@ impl EndOfTurn for SmartTurn {
     }
 }
 
-/// The lane engine: one question at a time, the oldest first.
+/// What is to be judged, and by when.
+struct Question {
+    tail: Arc<[i16]>,
+    needed: Instant,
+}
+
+/// The lane engine: one question at a time, the one first whose answer is needed first, and none long
+/// before that. While a turn's end is waited for, recognizer and language model need the processor
+/// more, and a caller who goes on makes the question void.
 struct TurnEngine {
     session: Session,
     mel: LogMel,
     features: Vec<f32>,
-    tails: Vec<Option<Arc<[i16]>>>,
-    asked: VecDeque<SlotId>,
+    questions: Vec<Option<Question>>,
+    /// How long the last answer took.
+    worked: Duration,
 }
 
 impl TurnEngine {
@@ -90,38 +109,59 @@ impl TurnEngine {
             session,
             mel: LogMel::new(),
             features: vec![0.0; MELS * FRAMES],
-            tails: vec![None; SLOTS],
-            asked: VecDeque::with_capacity(SLOTS),
+            questions: (0..SLOTS).map(|_| None).collect(),
+            worked: Duration::ZERO,
         }
     }
 
     fn score(&mut self, tail: &[i16]) -> ort::Result<f32> {
+        let started = Instant::now();
         self.mel.features(tail, &mut self.features);
         let input = TensorRef::from_array_view(([1, MELS, FRAMES], self.features.as_slice()))?;
         let outputs = self.session.run(ort::inputs![input])?;
         let (_, scores) = outputs[0].try_extract_tensor::<f32>()?;
-        Ok(scores.first().copied().unwrap_or(0.0).clamp(0.0, 1.0))
+        let score = scores.first().copied().unwrap_or(0.0).clamp(0.0, 1.0);
+        self.worked = started.elapsed();
+        Ok(score)
+    }
+
+    /// The question whose answer is needed first, and when to take it up.
+    fn next(&self) -> Option<(SlotId, Instant)> {
+        let questions = self.questions.iter().enumerate();
+        let asked =
+            questions.filter_map(|(slot, question)| Some((slot, question.as_ref()?.needed)));
+        let (slot, needed) = asked.clone().min_by_key(|&(_, needed)| needed)?;
+        let waiting = u32::try_from(asked.count()).unwrap_or(u32::MAX);
+        Some((slot, starts_at(needed, self.worked, waiting)))
     }
 }
 
+/// When to begin with `waiting` questions of which the first is needed at `needed`.
+fn starts_at(needed: Instant, takes: Duration, waiting: u32) -> Instant {
+    let ahead = takes.saturating_mul(waiting.saturating_mul(HEADROOM)).saturating_add(WAKING);
+    needed.checked_sub(ahead).unwrap_or(needed)
+}
+
 impl Engine for TurnEngine {
-    type Job = Arc<[i16]>;
+    type Job = Question;
     type Piece = f32;
 
     fn slots(&self) -> usize {
         SLOTS
     }
 
-    fn admit(&mut self, slot: SlotId, job: Arc<[i16]>) {
-        self.tails[slot] = Some(job);
-        self.asked.push_back(slot);
+    fn admit(&mut self, slot: SlotId, question: Question) {
+        self.questions[slot] = Some(question);
     }
 
     fn step(&mut self, slots: &mut Slots<f32>, _: &mut Context<'_>) -> Progress {
-        let Some(slot) = self.asked.pop_front() else { return Progress::Idle };
-        let Some(tail) = self.tails[slot].take() else { return Progress::More };
+        let Some((slot, starts)) = self.next() else { return Progress::Idle };
+        if Instant::now() < starts {
+            return Progress::Until(starts);
+        }
+        let Some(question) = self.questions[slot].take() else { return Progress::More };
         slots.stepped(1);
-        match self.score(&tail) {
+        match self.score(&question.tail) {
             Ok(score) => {
                 slots.emit(slot, score);
                 slots.finish(slot);
@@ -132,8 +172,7 @@ impl Engine for TurnEngine {
     }
 
     fn release(&mut self, slot: SlotId) {
-        self.tails[slot] = None;
-        self.asked.retain(|&asked| asked != slot);
+        self.questions[slot] = None;
     }
 }
 
@@ -143,6 +182,16 @@ mod tests {
 
     use super::*;
     use crate::testbed;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn a_question_is_taken_up_as_late_as_its_answer_allows_and_sooner_when_more_wait() {
+        let needed = Instant::now() + MS(1000);
+        assert_eq!(starts_at(needed, MS(50), 1), needed - MS(110));
+        assert_eq!(starts_at(needed, MS(50), 4), needed - MS(410));
+        assert_eq!(starts_at(needed, Duration::MAX, u32::MAX), needed, "no such time");
+    }
 
     fn smart_turn() -> SmartTurn {
         let model = testbed::model("smart-turn-v3.2/smart-turn.onnx");
@@ -168,7 +217,7 @@ mod tests {
             let Some(clip) = testbed::clip(name) else { return };
             let part = clip.get(..clip.len() * 6 / 10).unwrap();
             for (sound, expected) in [(&clip[..], whole), (part, cut)] {
-                let score = block_on(smart_turn.score(sound.into())).unwrap();
+                let score = block_on(smart_turn.score(sound.into(), Instant::now())).unwrap();
                 // The quantised model moves this far when its input changes in the sixth digit.
                 assert!((score - expected).abs() < 0.12, "{name}: {score} {expected}");
             }
@@ -196,10 +245,24 @@ mod tests {
 
     #[test]
     #[ignore = "needs models"]
+    fn real_questions_are_answered_in_the_order_of_their_need_and_not_long_before() {
+        let smart_turn = smart_turn();
+        let sound: Arc<[i16]> = testbed::noise(32_000, 1000).into();
+        let asked = Instant::now();
+        let late = smart_turn.score(Arc::clone(&sound), asked + MS(3000));
+        let soon = smart_turn.score(Arc::clone(&sound), asked + MS(1500));
+        block_on(soon).unwrap();
+        assert!(asked.elapsed() > MS(500), "it could wait: {:?}", asked.elapsed());
+        assert!(late.now_or_never().is_none(), "this one can wait longer");
+    }
+
+    #[test]
+    #[ignore = "needs models"]
     fn real_questions_at_once_are_all_answered() {
         let smart_turn = smart_turn();
         let sound: Arc<[i16]> = testbed::noise(32_000, 1000).into();
-        let scores: Vec<_> = (0..10).map(|_| smart_turn.score(Arc::clone(&sound))).collect();
+        let now = Instant::now();
+        let scores: Vec<_> = (0..10).map(|_| smart_turn.score(Arc::clone(&sound), now)).collect();
         let scores: Vec<f32> = scores.into_iter().map(|s| block_on(s).unwrap()).collect();
         assert!(scores.iter().all(|score| (score - scores[0]).abs() < 1e-6));
     }

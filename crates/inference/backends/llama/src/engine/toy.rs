@@ -7,6 +7,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use futures::{StreamExt, executor::block_on};
@@ -77,6 +79,22 @@ fn a_dropped_reply_leaves_what_was_evaluated_for_the_next_one() {
     drop(stream);
     let (_, usage) = toy.run(chat(1, &["tell me a long story"], 1));
     assert_eq!(usage.1, usage.0 - 1);
+}
+
+#[test]
+fn on_shared_cores_a_reply_rests_while_nobody_waits_for_it() {
+    let unread = |on_demand| {
+        let toy = Toy::start(Machine { on_demand, ..Machine::default() });
+        let mut stream = toy.lane.open(chat(1, &["tell me a long story"], 200));
+        assert!(matches!(block_on(stream.next()), Some(Ok(ReplyPiece::Text(_)))));
+        let before = toy.evaluated();
+        thread::sleep(Duration::from_millis(100));
+        let ahead = toy.evaluated() - before;
+        assert!(drain(stream).is_ok(), "it goes on when it is read");
+        ahead
+    };
+    assert!(unread(true) <= 1);
+    assert!(unread(false) > 10);
 }
 
 #[test]
@@ -164,11 +182,20 @@ struct Machine {
     context: usize,
     cells: usize,
     can_trim: bool,
+    on_demand: bool,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { slots: 4, kept: 2, step_tokens: 64, context: 1000, cells: 10_000, can_trim: true }
+        Self {
+            slots: 4,
+            kept: 2,
+            step_tokens: 64,
+            context: 1000,
+            cells: 10_000,
+            can_trim: true,
+            on_demand: true,
+        }
     }
 }
 
@@ -182,6 +209,7 @@ impl Toy {
                 sequences: machine.slots + machine.kept,
                 step_tokens: machine.step_tokens.max(machine.slots),
                 context_tokens: machine.context,
+                on_demand: machine.on_demand,
             };
             let network = ToyNetwork {
                 remembered: BTreeMap::new(),

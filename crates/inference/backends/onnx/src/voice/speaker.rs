@@ -21,6 +21,8 @@ pub(super) struct Speaker {
     clauses: ClauseStream,
     voice: Voice,
     saying: Option<Saying>,
+    /// What follows it: the next clause, a failure, or nothing.
+    next: Option<Option<Result<Clause, ModelError>>>,
     ending: Option<Result<(), ModelError>>,
     /// Samples short of a frame.
     rest: Vec<i16>,
@@ -48,6 +50,7 @@ impl Speaker {
             clauses,
             voice: Voice { speed, ..voice },
             saying: None,
+            next: None,
             ending: None,
             rest: Vec::with_capacity(FRAME),
             pieces: VecDeque::new(),
@@ -61,17 +64,31 @@ impl Speaker {
         &self.voice
     }
 
-    /// Takes the next clause if there is one and the last has been said.
+    /// Takes the next clause if there is one, and begins with it when the last has been said.
     pub(super) fn listen(&mut self, now: Instant, waker: &mut Context<'_>) {
-        while self.saying.is_none() && self.ending.is_none() && self.pieces.len() < UNSPOKEN_PIECES
-        {
-            match self.clauses.as_mut().poll_next(waker) {
-                Poll::Pending => return,
-                Poll::Ready(Some(Ok(clause))) => self.begin_clause(clause, now),
-                Poll::Ready(Some(Err(error))) => self.failed(error),
-                Poll::Ready(None) => self.ending = Some(Ok(())),
+        while self.ending.is_none() && self.pieces.len() < UNSPOKEN_PIECES {
+            if self.next.is_none()
+                && self.wants_more()
+                && let Poll::Ready(next) = self.clauses.as_mut().poll_next(waker)
+            {
+                self.next = Some(next);
+            }
+            if self.saying.is_some() {
+                return;
+            }
+            match self.next.take() {
+                None => return,
+                Some(Some(Ok(clause))) => self.begin_clause(clause, now),
+                Some(Some(Err(error))) => self.failed(error),
+                Some(None) => self.ending = Some(Ok(())),
             }
         }
+    }
+
+    /// Whether it is time to ask for the next clause. Not before the first sound of the first: who
+    /// makes the clauses may need the same processors, and rests while it is not asked.
+    fn wants_more(&self) -> bool {
+        self.saying.is_none() || self.at > MediaTime::ZERO
     }
 
     /// By when the next part must be said, if there is one to say.
@@ -157,9 +174,15 @@ impl Speaker {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Waker,
+    };
 
-    use futures::stream;
+    use futures::{StreamExt, stream};
 
     use super::*;
 
@@ -169,6 +192,31 @@ mod tests {
         let mut speaker = Speaker::new(Box::pin(stream::iter(clauses)), Voice::default());
         speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
         speaker
+    }
+
+    #[test]
+    fn the_second_clause_is_asked_for_when_the_first_begins_to_sound() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let clause = |text: &str| Ok(Clause { text: text.into(), speakable: text.into() });
+        let clauses =
+            stream::iter([clause("one"), clause("two"), clause("three")]).inspect(move |_| {
+                counter.fetch_add(1, Ordering::Relaxed);
+            });
+        let mut speaker = Speaker::new(Box::pin(clauses), Voice::default());
+        let listen = |speaker: &mut Speaker| {
+            speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
+            asked.load(Ordering::Relaxed)
+        };
+        assert_eq!(listen(&mut speaker), 1);
+        assert_eq!(speaker.next_part().as_deref(), Some("one"));
+        assert_eq!(listen(&mut speaker), 1, "nothing sounds yet");
+        speaker.heard(&[1; FRAME], Instant::now());
+        assert_eq!(listen(&mut speaker), 2);
+        assert_eq!(listen(&mut speaker), 2, "one ahead is enough");
+        speaker.end_part(Vec::new());
+        assert_eq!(listen(&mut speaker), 3, "the second is begun");
+        assert_eq!(speaker.next_part().as_deref(), Some("two"));
     }
 
     fn frames(speaker: &mut Speaker) -> usize {
