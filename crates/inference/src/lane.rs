@@ -233,9 +233,9 @@ impl<E: Engine + 'static> Lane<E> {
 
     /// Opens a stream. Failures, a full lane among them, are its items.
     pub fn open(&self, job: E::Job) -> ModelStream<E::Piece> {
-        let (sender, pieces) = mpsc::channel(UNREAD_PIECES);
+        let (pieces, queue) = mpsc::channel(UNREAD_PIECES);
         let waits = Arc::new(AtomicBool::new(false));
-        let reader = Reader { pieces: sender, waits: Arc::clone(&waits) };
+        let reader = Reader { pieces, waits: Arc::clone(&waits) };
         let refused = match self.jobs.try_send(Request { job, reader }) {
             Ok(()) => None,
             Err(TrySendError::Full(_)) => Some(ModelError::Busy { engine: self.name }),
@@ -243,7 +243,7 @@ impl<E: Engine + 'static> Lane<E> {
         };
         self.thread.unpark();
         match refused {
-            None => Box::pin(Pieces { pieces, waits, thread: self.thread.clone() }),
+            None => Box::pin(Pieces { queue, waits, thread: self.thread.clone() }),
             Some(error) => Box::pin(futures::stream::iter([Err(error)])),
         }
     }
@@ -256,7 +256,7 @@ impl<E: Engine + 'static> Lane<E> {
 
 /// The reader's end: wakes the lane when a full queue drains, when it waits and when it goes away.
 struct Pieces<P> {
-    pieces: mpsc::Receiver<Result<P, ModelError>>,
+    queue: mpsc::Receiver<Result<P, ModelError>>,
     waits: Arc<AtomicBool>,
     thread: Thread,
 }
@@ -265,8 +265,8 @@ impl<P> Stream for Pieces<P> {
     type Item = Result<P, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let was_full = self.pieces.len() == UNREAD_PIECES;
-        let item = self.pieces.poll_recv(cx);
+        let was_full = self.queue.len() == UNREAD_PIECES;
+        let item = self.queue.poll_recv(cx);
         let begins_to_wait = item.is_pending() && !self.waits.swap(true, Ordering::AcqRel);
         if was_full || begins_to_wait {
             self.thread.unpark();
@@ -277,7 +277,7 @@ impl<P> Stream for Pieces<P> {
 
 impl<P> Drop for Pieces<P> {
     fn drop(&mut self) {
-        self.pieces.close();
+        self.queue.close();
         self.thread.unpark();
     }
 }

@@ -7,11 +7,11 @@ use crate::words::words;
 /// Silences that end a turn, and when which of them applies. Measured from the end of the sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatienceConfig {
-    /// Words and end-of-turn model both say finished. 500 ms: recorded readers pause for 450 to
+    /// Words and end-of-turn model both say finished. 560 ms: recorded readers pause for 450 to
     /// 650 ms between sentences, and the reply takes as long to prepare meanwhile on two cores.
     pub finished: Duration,
-    /// The words say finished, the model is of two minds or not there. 900 ms: such pauses of the
-    /// same readers last up to 800 ms.
+    /// The words say finished, the model is of two minds or not there. 1000 ms: such pauses of the
+    /// same readers last up to 900 ms.
     pub typical: Duration,
     /// The words or the model say that something is missing. 1100 ms: a search for a word.
     pub unfinished: Duration,
@@ -31,8 +31,8 @@ pub struct PatienceConfig {
 impl Default for PatienceConfig {
     fn default() -> Self {
         Self {
-            finished: Duration::from_millis(500),
-            typical: Duration::from_millis(900),
+            finished: Duration::from_millis(560),
+            typical: Duration::from_secs(1),
             unfinished: Duration::from_millis(1100),
             dictating: Duration::from_millis(1700),
             longest: Duration::from_secs(2),
@@ -196,17 +196,17 @@ mod tests {
     #[test]
     fn the_wait_is_short_only_when_words_and_model_agree() {
         let cases = [
-            ("I have a toothache.", Some(0.93), 500),
-            ("I have a toothache.", Some(0.86), 565),
-            ("I have a toothache.", Some(0.5), 900),
+            ("I have a toothache.", Some(0.93), 560),
+            ("I have a toothache.", Some(0.86), 632),
+            ("I have a toothache.", Some(0.5), 1000),
             ("I have a toothache.", Some(0.49), 1100),
-            ("I have a toothache.", None, 900),
-            ("What time do you open?", Some(0.95), 500),
-            ("What time do you open?", Some(0.5), 500),
-            ("What time do you open?", None, 900),
+            ("I have a toothache.", None, 1000),
+            ("What time do you open?", Some(0.95), 560),
+            ("What time do you open?", Some(0.5), 560),
+            ("What time do you open?", None, 1000),
             ("What time do you open?", Some(0.49), 1100),
-            ("what time do you open", Some(0.95), 900),
-            ("what time do you open", Some(0.5), 900),
+            ("what time do you open", Some(0.95), 1000),
+            ("what time do you open", Some(0.5), 1000),
             ("what time do you open", None, 1100),
             ("what time do you open", Some(0.1), 1100),
         ];
@@ -247,7 +247,7 @@ mod tests {
     fn a_patient_agent_waits_longer_for_everything() {
         let config = PatienceConfig::default().scaled(1.5);
         let wait = |text, p| ms(patience(text, p, false, &config));
-        assert_eq!(wait("When do you open?", Some(0.99)), 750);
+        assert_eq!(wait("When do you open?", Some(0.99)), 840);
         assert_eq!(wait("I want the", Some(0.99)), 1650);
         assert_eq!(ms(patience("five two", None, true, &config)), 2550);
     }

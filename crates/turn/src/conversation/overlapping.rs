@@ -120,13 +120,19 @@ impl Conversation {
 
     /// The recognizer did not answer about a sound over our reply.
     pub(super) fn words_late_over_reply(&mut self) {
+        let now = self.now();
         let Some(turn) = &mut self.floor.turn else { return };
-        turn.words.asked = None;
-        if !turn.is_speaking() {
-            self.ignore_overlap(IgnoreReason::NoWords, None);
-        } else if self.may_interrupt() {
+        let asked = turn.words.asked.take();
+        if turn.is_speaking() {
             // Speech that lasts as long as that is no cough.
-            self.interrupt(None);
+            if self.may_interrupt() {
+                self.interrupt(None);
+            }
+        } else if turn.voice.voiced >= self.config.overlap.wordless {
+            // Nor is a sentence: its words are waited for while our reply goes on, and after it.
+            turn.words.asked = asked.map(|(ask, _)| (ask, now));
+        } else {
+            self.ignore_overlap(IgnoreReason::NoWords, None);
         }
     }
 

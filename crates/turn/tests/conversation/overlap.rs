@@ -1057,6 +1057,62 @@ fn a_recognizer_silent_about_a_short_sound_leaves_the_floor_to_us() {
 }
 
 #[test]
+fn a_recognizer_slow_about_a_sentence_over_the_reply_is_waited_for_and_the_sentence_answered() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end by 3248?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 5000
+        3384 whole 2
+        4000 speech
+        > open
+        4200 voiced 256
+        > words 2?
+        4356 > pause 2
+        5400 voiced 1300
+        5500 silence
+        > words 3?
+        6604 > resume 2
+        > false interruption of 2, held for 2248
+        9990 played 2.0
+        > reply 2 heard: We open at nine in the morning.
+        > end by 5684?
+        10100 words "And on Sundays, are you open too?"
+        > turn 2 begins
+        > prepare 3: turn 2, And on Sundays, are you open too?
+        > Finished after 4696
+        > turn 2 ended at 5404: And on Sundays, are you open too?
+        > release 3
+        > reply 3 starts: turn 2, And on Sundays, are you open too?
+        > shut
+        11000 nothing
+        "#,
+    );
+}
+
+#[test]
 fn a_farewell_is_not_interrupted() {
     check(
         r#"

@@ -26,6 +26,10 @@ const ENGINE: &str = "smart-turn";
 const SLOTS: usize = 64;
 /// A question is taken up when its answer is needed in this many times the time it takes.
 const HEADROOM: u32 = 2;
+/// Answers given to nobody at start: the first takes longer than any later one.
+const WARM_UPS: usize = 4;
+/// Answers over which their duration is averaged.
+const MEMORY: u32 = 4;
 /// And this much sooner: the thread has to be woken.
 const WAKING: Duration = Duration::from_millis(10);
 
@@ -55,13 +59,15 @@ pub struct SmartTurn {
 }
 
 impl SmartTurn {
-    /// Loads the model, starts its lane, and scores silence once to warm up.
+    /// Loads the model, starts its lane, and scores silence to warm up.
     pub fn load(runtime: &Runtime, config: &SmartTurnConfig) -> Result<Self, ModelError> {
         let (runtime, config) = (runtime.clone(), config.clone());
         let lane = Lane::start(ENGINE, Priority::WithAudio, move || {
             let session = runtime.open(&config.model, config.threads)?;
             let mut engine = TurnEngine::new(session);
-            engine.score(&[]).map_err(engine_error(ENGINE))?;
+            for _ in 0..WARM_UPS {
+                engine.answer(&[]).map_err(engine_error(ENGINE))?;
+            }
             Ok(engine)
         })?;
         Ok(Self { lane })
@@ -99,8 +105,8 @@ struct TurnEngine {
     mel: LogMel,
     features: Vec<f32>,
     questions: Vec<Option<Question>>,
-    /// How long the last answer took.
-    worked: Duration,
+    /// How long answers take, on average.
+    takes: Option<Duration>,
 }
 
 impl TurnEngine {
@@ -110,19 +116,30 @@ impl TurnEngine {
             mel: LogMel::new(),
             features: vec![0.0; MELS * FRAMES],
             questions: (0..SLOTS).map(|_| None).collect(),
-            worked: Duration::ZERO,
+            takes: None,
         }
     }
 
-    fn score(&mut self, tail: &[i16]) -> ort::Result<f32> {
+    /// Scores and learns how long that takes.
+    fn answer(&mut self, tail: &[i16]) -> ort::Result<f32> {
         let started = Instant::now();
+        let score = self.score(tail)?;
+        self.learn(started.elapsed());
+        Ok(score)
+    }
+
+    fn score(&mut self, tail: &[i16]) -> ort::Result<f32> {
         self.mel.features(tail, &mut self.features);
         let input = TensorRef::from_array_view(([1, MELS, FRAMES], self.features.as_slice()))?;
         let outputs = self.session.run(ort::inputs![input])?;
         let (_, scores) = outputs[0].try_extract_tensor::<f32>()?;
-        let score = scores.first().copied().unwrap_or(0.0).clamp(0.0, 1.0);
-        self.worked = started.elapsed();
-        Ok(score)
+        Ok(scores.first().copied().unwrap_or(0.0).clamp(0.0, 1.0))
+    }
+
+    /// One answer that had to share its core says little about the next.
+    fn learn(&mut self, took: Duration) {
+        let takes = self.takes.map_or(took, |takes| (takes * (MEMORY - 1) + took) / MEMORY);
+        self.takes = Some(takes);
     }
 
     /// The question whose answer is needed first, and when to take it up.
@@ -132,7 +149,7 @@ impl TurnEngine {
             questions.filter_map(|(slot, question)| Some((slot, question.as_ref()?.needed)));
         let (slot, needed) = asked.clone().min_by_key(|&(_, needed)| needed)?;
         let waiting = u32::try_from(asked.count()).unwrap_or(u32::MAX);
-        Some((slot, starts_at(needed, self.worked, waiting)))
+        Some((slot, starts_at(needed, self.takes.unwrap_or_default(), waiting)))
     }
 }
 
@@ -161,7 +178,7 @@ impl Engine for TurnEngine {
         }
         let Some(question) = self.questions[slot].take() else { return Progress::More };
         slots.stepped(1);
-        match self.score(&question.tail) {
+        match self.answer(&question.tail) {
             Ok(score) => {
                 slots.emit(slot, score);
                 slots.finish(slot);
@@ -188,8 +205,9 @@ mod tests {
     #[test]
     fn a_question_is_taken_up_as_late_as_its_answer_allows_and_sooner_when_more_wait() {
         let needed = Instant::now() + MS(1000);
-        assert_eq!(starts_at(needed, MS(50), 1), needed - MS(110));
-        assert_eq!(starts_at(needed, MS(50), 4), needed - MS(410));
+        let ahead = |takes, waiting| needed.duration_since(starts_at(needed, takes, waiting));
+        assert_eq!(ahead(MS(50), 1), MS(110));
+        assert_eq!(ahead(MS(50), 4), MS(410));
         assert_eq!(starts_at(needed, Duration::MAX, u32::MAX), needed, "no such time");
     }
 

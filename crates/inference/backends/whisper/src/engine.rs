@@ -244,10 +244,13 @@ fn answer(ears: &mut [Option<Ear>], slots: &mut Slots<Transcript>) {
     }
 }
 
-/// Whether a running job is to be given up: its reader is gone, or it works ahead while an answer
-/// is owed that it does not give.
+/// Whether a running job is to be given up: its reader is gone, or it works ahead while the caller goes
+/// on speaking or an answer is owed that it does not give.
 fn is_overtaken(slot: SlotId, job: &Job, ears: &[Option<Ear>], slots: &Slots<Transcript>) -> bool {
     if slots.active().all(|active| active != slot) {
+        return true;
+    }
+    if ears[slot].as_ref().is_some_and(|ear| ear.turn.has_resumed_since(job)) {
         return true;
     }
     let works_ahead = match job.why {

@@ -19,8 +19,13 @@ const CUT_WITHIN: usize = 5 * SECOND;
 /// A window this long ends at the next pause of this length.
 const LONG: usize = 15 * SECOND;
 const LONG_PAUSE: usize = 3 * SECOND / 10;
-/// Quiet after which the words so far are worth transcribing ahead.
-const PAUSE: usize = SECOND / 10;
+/// Quiet after which the words so far are worth transcribing ahead: 80 ms.
+const PAUSE: usize = 2 * SECOND / 25;
+/// Voice after that quiet which says that it was none: 60 ms.
+const RESUMED: usize = 3 * SECOND / 50;
+/// Voice beyond an answer that is worth transcribing unasked. Less is the last word dying away, which
+/// voice activity no longer took for speech; to transcribe it would keep the reply from the processor.
+const NEWS: usize = SECOND / 5;
 /// Quiet after the last voice that the model still hears.
 const TAIL: usize = 2 * SECOND / 5;
 /// Bytes of frozen text that go before the next window as its prompt.
@@ -85,6 +90,8 @@ struct Owed {
     ended: bool,
     /// Samples heard when an answer was last given.
     answered: Option<usize>,
+    /// Samples of the stream that the last answer stood for.
+    told: usize,
 }
 
 /// A question, and up to where in the stream the answer must have listened: the last voice when it
@@ -148,6 +155,11 @@ impl Turn {
             && (!self.owes_the_end() || job.covers >= self.loudness.voice_end())
     }
 
+    /// Whether the quiet that `job` took for a pause is over.
+    pub(crate) fn has_resumed_since(&self, job: &Job) -> bool {
+        job.why == Why::Pause && self.loudness.voice_end() > job.covers + RESUMED
+    }
+
     /// What to do next; `growth` is how many new samples are worth a partial transcript.
     pub(crate) fn job(&self, growth: usize) -> Option<Job> {
         let heard = self.window.len();
@@ -162,7 +174,7 @@ impl Turn {
         if heard >= FULL {
             return job(Why::Full, self.loudness.quietest_after(heard - CUT_WITHIN));
         }
-        if !self.partials || self.is_covered() {
+        if !self.partials || self.is_known() {
             return None;
         }
         if heard >= voice_end + PAUSE {
@@ -234,6 +246,7 @@ impl Turn {
         if answers.is_empty() {
             return answers;
         }
+        self.owed.told = covered;
         if self.is_covered() {
             self.owed.answered = Some(end);
         }
@@ -273,6 +286,12 @@ impl Turn {
         self.loudness.voice_end() <= covered
     }
 
+    /// Whether nothing was voiced since, or next to nothing since the last answer.
+    fn is_known(&self) -> bool {
+        let voice_end = self.frozen.samples + self.loudness.voice_end();
+        self.is_covered() || (self.owed.told > 0 && voice_end <= self.owed.told + NEWS)
+    }
+
     fn transcript(&self, ask: Option<u32>, end: usize) -> Transcript {
         let (text, evidence, worked) = match &self.latest {
             Some(l) => {
@@ -295,7 +314,7 @@ impl Turn {
         let heard = self.window.len();
         if heard >= LONG
             && self.latest.is_some()
-            && self.is_covered()
+            && self.is_known()
             && heard - self.loudness.voice_end() >= LONG_PAUSE
         {
             self.freeze(heard / CELL * CELL);

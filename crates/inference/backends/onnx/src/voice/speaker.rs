@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -21,8 +22,8 @@ pub(super) struct Speaker {
     clauses: ClauseStream,
     voice: Voice,
     saying: Option<Saying>,
-    /// What follows it: the next clause, a failure, or nothing.
-    next: Option<Option<Result<Clause, ModelError>>>,
+    /// What follows it, once that is known: the next clause, a failure, or nothing.
+    next: Poll<Option<Result<Clause, ModelError>>>,
     ending: Option<Result<(), ModelError>>,
     /// Samples short of a frame.
     rest: Vec<i16>,
@@ -50,7 +51,7 @@ impl Speaker {
             clauses,
             voice: Voice { speed, ..voice },
             saying: None,
-            next: None,
+            next: Poll::Pending,
             ending: None,
             rest: Vec::with_capacity(FRAME),
             pieces: VecDeque::new(),
@@ -67,20 +68,17 @@ impl Speaker {
     /// Takes the next clause if there is one, and begins with it when the last has been said.
     pub(super) fn listen(&mut self, now: Instant, waker: &mut Context<'_>) {
         while self.ending.is_none() && self.pieces.len() < UNSPOKEN_PIECES {
-            if self.next.is_none()
-                && self.wants_more()
-                && let Poll::Ready(next) = self.clauses.as_mut().poll_next(waker)
-            {
-                self.next = Some(next);
+            if self.next.is_pending() && self.wants_more() {
+                self.next = self.clauses.as_mut().poll_next(waker);
             }
             if self.saying.is_some() {
                 return;
             }
-            match self.next.take() {
-                None => return,
-                Some(Some(Ok(clause))) => self.begin_clause(clause, now),
-                Some(Some(Err(error))) => self.failed(error),
-                Some(None) => self.ending = Some(Ok(())),
+            match mem::replace(&mut self.next, Poll::Pending) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(clause))) => self.begin_clause(clause, now),
+                Poll::Ready(Some(Err(error))) => self.failed(error),
+                Poll::Ready(None) => self.ending = Some(Ok(())),
             }
         }
     }

@@ -198,6 +198,20 @@ fn work_ahead_that_heard_everything_answers_a_question_that_comes_meanwhile() {
 }
 
 #[test]
+fn work_on_a_pause_is_given_up_when_the_caller_goes_on() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let call = Line::default();
+    let goes_on = call.clone();
+    let happens = move || goes_on.put([voice(1), quiet(1)].concat());
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
+    let mut words = open(&lane, &call, true);
+    call.put([voice(5), quiet(1)].concat());
+    assert_eq!(next(&mut words).text, "8 tenths");
+    assert_eq!(*ruler.seen.lock().unwrap(), [(6, true), (8, false)]);
+}
+
+#[test]
 fn a_question_is_never_given_up_for_another() {
     let ruler = Ruler::default();
     let lane = lane(&ruler);

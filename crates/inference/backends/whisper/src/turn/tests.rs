@@ -86,7 +86,7 @@ fn new_voice_after_an_answer_takes_new_work() {
 fn a_pause_is_worked_ahead_and_its_question_costs_nothing() {
     let mut turn = turn();
     say(&mut turn, 600);
-    keep_quiet(&mut turn, 80);
+    keep_quiet(&mut turn, 60);
     assert_eq!(turn.job(GROWTH), None);
     keep_quiet(&mut turn, 20);
     assert_eq!(work(&mut turn, "yes"), Why::Pause);
@@ -94,6 +94,24 @@ fn a_pause_is_worked_ahead_and_its_question_costs_nothing() {
     turn.ask(1);
     assert_eq!(texts(&turn.answer()), [(Some(1), "yes")]);
     assert_eq!(turn.job(GROWTH), None);
+}
+
+#[test]
+fn a_word_that_dies_away_after_its_answer_is_not_worked_on_again_and_a_new_word_is() {
+    let mut turn = turn();
+    say(&mut turn, 600);
+    turn.ask(1);
+    work(&mut turn, "yes");
+    turn.answer();
+    say(&mut turn, 180);
+    keep_quiet(&mut turn, 200);
+    assert_eq!(turn.job(GROWTH), None);
+    turn.ask(2);
+    assert_eq!(work(&mut turn, "yes"), Why::Owed, "but a question is answered with all of it");
+    turn.answer();
+    say(&mut turn, 220);
+    keep_quiet(&mut turn, 100);
+    assert_eq!(work(&mut turn, "yes please"), Why::Pause);
 }
 
 #[test]
