@@ -58,9 +58,10 @@ pub struct OverlapConfig {
     /// Less voiced sound than this is a cough, whatever it was taken for. 300 ms: the shortest words
     /// that people interrupt with ("wait", "stop") are longer.
     pub cough: Duration,
-    /// More voice within this much silence after so little belongs to it. 250 ms: between short words
-    /// people are silent for up to 200 ms, between the coughs of a fit for longer.
-    pub cough_gap: Duration,
+    /// More voice within this much silence belongs to what sounded before it, where that was too short
+    /// for a word or misheard. 250 ms: between short words people are silent for up to 200 ms, between
+    /// the coughs of a fit for longer.
+    pub word_gap: Duration,
     /// From the sound's beginning; a reply over which the caller still speaks then is held until the
     /// words are known. 420 ms: 500 ms are allowed, and the leg needs up to 60 ms to fall silent.
     pub hold_after: Duration,
@@ -85,7 +86,7 @@ impl Default for OverlapConfig {
         Self {
             ask_after: Duration::from_millis(250),
             cough: Duration::from_millis(300),
-            cough_gap: Duration::from_millis(250),
+            word_gap: Duration::from_millis(250),
             hold_after: Duration::from_millis(420),
             go_on_after: Duration::from_millis(1200),
             ask_again_after: Duration::from_millis(250),

@@ -29,8 +29,7 @@ impl Conversation {
             (Err(reason), None)
                 if may_be_misheard(reason, &heard, &self.config.gate) && !turn.is_too_long =>
             {
-                turn.words.doubted = Some((reason, heard));
-                return;
+                return self.doubt(reason, heard);
             }
             (Err(reason), None) => return self.ignore_sound(reason, Some(heard)),
         }
@@ -41,17 +40,28 @@ impl Conversation {
         }
     }
 
-    /// When a clear voice without believable words is given up, if the caller does not go on. Its sound
-    /// is kept until then: the beginning of a sentence alone is often misheard.
+    /// Keeps a clear voice of which no believable words were made, in case the caller goes on: the
+    /// beginning of a sentence alone is often misheard.
+    pub(super) fn doubt(&mut self, reason: IgnoreReason, heard: Heard) {
+        if let Some(turn) = &mut self.floor.turn {
+            turn.words.doubted = Some((reason, heard));
+        }
+    }
+
+    /// When it is given up. Soon over our reply, which may be held for it.
     pub(super) fn doubt_ends_at(&self) -> Option<Instant> {
         let turn = self.floor.turn.as_ref().filter(|turn| turn.words.doubted.is_some())?;
-        Some(turn.voice.silent_since? + self.config.patience.unfinished)
+        let is_over_reply = self.state() == State::Overlap;
+        let overlap = &self.config.overlap;
+        let wait = if is_over_reply { overlap.word_gap } else { self.config.patience.unfinished };
+        Some(turn.voice.silent_since? + wait)
     }
 
     pub(super) fn give_up_doubted(&mut self) {
         let Some(turn) = &mut self.floor.turn else { return };
         if let Some((reason, heard)) = turn.words.doubted.take() {
             self.ignore_sound(reason, Some(heard));
+            self.go_on_replying();
         }
     }
 
@@ -163,7 +173,7 @@ impl Conversation {
 }
 
 /// A voice that is sure to be one, and nothing that music or a decoder's loop would make of it.
-fn may_be_misheard(reason: IgnoreReason, heard: &Heard, gate: &GateConfig) -> bool {
+pub(super) fn may_be_misheard(reason: IgnoreReason, heard: &Heard, gate: &GateConfig) -> bool {
     let strong = &gate.strong;
     matches!(reason, IgnoreReason::NoWords | IgnoreReason::LowConfidence)
         && heard.evidence.voiced >= strong.voiced

@@ -7,7 +7,7 @@ use crate::{
     backchannel::is_backchannel, classify,
 };
 
-use super::floor::State;
+use super::{deciding::may_be_misheard, floor::State};
 
 impl Conversation {
     /// A reply of which nothing sounds yet is held at once: nobody hears that, and the caller who
@@ -46,7 +46,7 @@ impl Conversation {
     pub(super) fn cough_ends_at(&self) -> Option<Instant> {
         let silent_since = self.floor.turn.as_ref()?.voice.silent_since?;
         let is_over_reply = self.state() == State::Overlap && self.is_cough();
-        is_over_reply.then(|| silent_since + self.config.overlap.cough_gap)
+        is_over_reply.then(|| silent_since + self.config.overlap.word_gap)
     }
 
     pub(super) fn cough_over(&mut self) {
@@ -100,6 +100,9 @@ impl Conversation {
     fn judge_whole_overlap(&mut self, heard: Heard) {
         let sound = classify(&heard, &self.config.gate);
         let is_answer = match sound {
+            Sound::Noise(reason) if may_be_misheard(reason, &heard, &self.config.gate) => {
+                return self.doubt(reason, heard);
+            }
             Sound::Noise(reason) => return self.ignore_overlap(reason, Some(heard)),
             Sound::Backchannel => self.ends_asking(),
             Sound::Interruption => true,

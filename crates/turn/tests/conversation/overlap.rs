@@ -199,6 +199,107 @@ fn an_uh_huh_that_is_recognized_late_holds_the_reply_and_then_lets_it_go_on() {
 }
 
 #[test]
+fn a_beginning_that_is_misheard_is_kept_for_the_words_that_follow_it() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end by 3248?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 3000
+        3384 whole 2
+        4000 speech
+        > open
+        4200 voiced 256
+        > words 2?
+        4356 > pause 2
+        4400 voiced 416
+        4500 silence
+        > words 3?
+        4600 words "a sense." voiced=416 logprob=-1.3
+        4620 speech
+        4700 voiced 512
+        > words 4?
+        4780 words "A thin stripe." voiced=550
+        > stop 2
+        > reply 2 interrupted
+        > turn 2 begins
+        4800 cut 2 - 992
+        > reply 2 heard: We open at -
+        5000 nothing
+        "#,
+    );
+}
+
+#[test]
+fn a_guess_that_nothing_follows_lets_the_reply_go_on() {
+    check(
+        r#"
+        0 answered
+        > prepare 1: greeting, Hello!
+        > release 1
+        > reply 1 starts: greeting, Hello!
+        80 ready 1
+        80 spoke 1.0 "Hello!" 500
+        80 whole 1
+        580 played 1.0
+        > reply 1 heard: Hello!
+        2064 speech
+        > open
+        3064 silence
+        > words 1?
+        > end by 3248?
+        3114 score 0.9
+        3164 words "When do you open?"
+        > turn 1 begins
+        > prepare 2: turn 1, When do you open?
+        3248 > Finished after 280, score 0.9
+        > turn 1 ended at 2968: When do you open?
+        > release 2
+        > reply 2 starts: turn 1, When do you open?
+        > shut
+        3364 ready 2
+        3364 spoke 2.0 "We open at nine in the morning." 3000
+        3384 whole 2
+        4000 speech
+        > open
+        4200 voiced 256
+        > words 2?
+        4356 > pause 2
+        4400 voiced 416
+        4500 silence
+        > words 3?
+        4600 words "N-" voiced=416 logprob=-1.3
+        4654 > ignored: LowConfidence, N-
+        > shut
+        > resume 2
+        > false interruption of 2, held for 298
+        5000 nothing
+        "#,
+    );
+}
+
+#[test]
 fn words_over_the_reply_stop_it_and_become_the_next_turn() {
     check(
         r#"
@@ -677,7 +778,7 @@ fn a_voice_that_says_nothing_for_long_is_talked_over() {
         3000 silence
         > words 4?
         3100 words ""
-        > ignored: NoWords
+        3154 > ignored: NoWords
         > shut
         4000 played 1.0
         > reply 1 heard: Hello! How can I help you?
