@@ -156,8 +156,9 @@ mod tests {
             }
             samples
         };
-        let (slow, fast) = (length(0.8), length(1.6));
-        assert!(slow as f32 > fast as f32 * 1.5, "{slow} {fast}");
+        // The voice chooses its pace a little by chance.
+        let (slow, fast) = (length(0.5), length(2.0));
+        assert!(slow > fast * 2, "{slow} {fast}");
     }
 
     #[test]
