@@ -1,6 +1,7 @@
 //! One call's mouth: the reply that is prepared or being said, and the prompt kept warm for the next.
 
 use futures::StreamExt;
+use tracing::Instrument as _;
 use trunkline_inference::{Chat, ChatOptions, Message, ReplyStream, Role, SpeechPiece};
 use trunkline_turn::{Input, Mark, ReplyCause, ReplyId, Said, Transcript};
 
@@ -129,7 +130,7 @@ impl Mouth {
                 vec![Input::ReplyWhole { reply: id }]
             }
             ReplyNews::Failed(error) => {
-                tracing::error!(%error, "a model failed while it replied");
+                tracing::error!(parent: &reply.span, %error, "a model failed while it replied");
                 vec![Input::ReplyFailed { reply: id, reason: error.to_string() }]
             }
         })
@@ -194,7 +195,10 @@ fn stable_words(text: &str) -> &str {
 
 async fn next_news(reply: &mut Option<Reply>) -> ReplyNews {
     match reply {
-        Some(reply) => reply.next().await,
+        Some(reply) => {
+            let span = reply.span.clone();
+            reply.next().instrument(span).await
+        }
         None => std::future::pending().await,
     }
 }

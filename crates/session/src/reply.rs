@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
+use tracing::{Instrument as _, Span};
 use trunkline_inference::{
     Chat, ChatModel, Clause, ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream,
     TextToSpeech, Voice,
@@ -22,6 +23,8 @@ pub(crate) struct Reply {
     pub(crate) first_token: Arc<OnceLock<Instant>>,
     pub(crate) ready_at: Option<Instant>,
     pub(crate) released_at: Option<Instant>,
+    /// What is logged about it.
+    pub(crate) span: Span,
     speech: SpeechStream,
     waiting: Option<SpeechPiece>,
     progress: Progress,
@@ -68,9 +71,7 @@ impl Reply {
             | ReplyCause::Turn { text: t, .. } => t.clone(),
         };
         let pieces: ReplyStream = Box::pin(stream::iter([Ok(ReplyPiece::Text(text))]));
-        let first_token = Arc::new(OnceLock::new());
-        let speech = tts.speak(Box::pin(clauses(pieces, cutter, Arc::clone(&first_token))), voice);
-        Self::new(id, first_token, speech)
+        Self::of_stream(id, pieces, (tts, voice), cutter)
     }
 
     /// Begins to answer `chat`.
@@ -78,21 +79,29 @@ impl Reply {
         id: ReplyId,
         chat: Chat,
         llm: &dyn ChatModel,
+        spoken_by: (&dyn TextToSpeech, &Voice),
+        cutter: ClauseCutter,
+    ) -> Self {
+        Self::of_stream(id, llm.reply(chat), spoken_by, cutter)
+    }
+
+    fn of_stream(
+        id: ReplyId,
+        text: ReplyStream,
         (tts, voice): (&dyn TextToSpeech, &Voice),
         cutter: ClauseCutter,
     ) -> Self {
+        let span = tracing::info_span!("reply", reply = id.0);
         let first_token = Arc::new(OnceLock::new());
-        let text = llm.reply(chat);
-        let speech = tts.speak(Box::pin(clauses(text, cutter, Arc::clone(&first_token))), voice);
-        Self::new(id, first_token, speech)
-    }
-
-    fn new(id: ReplyId, first_token: Arc<OnceLock<Instant>>, speech: SpeechStream) -> Self {
+        // The voice's lane polls the clauses: what is logged there belongs to the reply all the same.
+        let cutting = (Some(text), cutter, Arc::clone(&first_token));
+        let speech = tts.speak(Box::pin(clauses(cutting, span.clone())), voice);
         Self {
             id,
             first_token,
             ready_at: None,
             released_at: None,
+            span,
             speech,
             waiting: None,
             progress: Progress::default(),
@@ -153,44 +162,43 @@ impl Reply {
     }
 }
 
+/// A reply's text on its way into clauses, and when its first token came.
+type Cutting = (Option<ReplyStream>, ClauseCutter, Arc<OnceLock<Instant>>);
+
 /// Cuts a reply's text into clauses as it comes.
-fn clauses(
-    text: ReplyStream,
-    cutter: ClauseCutter,
-    first_token: Arc<OnceLock<Instant>>,
-) -> impl Stream<Item = Result<Clause, ModelError>> + Send {
-    let state = (Some(text), cutter, first_token);
-    stream::unfold(state, |(mut text, mut cutter, first_token)| async move {
-        loop {
-            if let Some(clause) = cutter.next_clause() {
-                return Some((Ok(clause), (text, cutter, first_token)));
-            }
-            let Some(pieces) = &mut text else {
-                let last = cutter.finish()?;
-                return Some((Ok(last), (text, cutter, first_token)));
-            };
-            match pieces.next().await {
-                Some(Ok(ReplyPiece::Text(piece))) => {
-                    first_token.get_or_init(now);
-                    cutter.push(&piece);
-                }
-                Some(Ok(ReplyPiece::ToolCall(call))) => {
-                    tracing::warn!(
-                        tool = call.name,
-                        "the model asked for a tool; agents have none"
-                    );
-                }
-                Some(Ok(ReplyPiece::Usage { prompt, cached, generated })) => {
-                    tracing::debug!(prompt, cached, generated, "reply generated");
-                }
-                Some(Err(error)) => {
-                    // What was cut off is not spoken: half a clause says nothing.
-                    return Some((Err(error), (None, ClauseCutter::new(None), first_token)));
-                }
-                None => text = None,
-            }
+fn clauses(cutting: Cutting, span: Span) -> impl Stream<Item = Result<Clause, ModelError>> + Send {
+    stream::unfold(cutting, move |cutting| next_clause(cutting).instrument(span.clone()))
+}
+
+async fn next_clause(
+    (mut text, mut cutter, first_token): Cutting,
+) -> Option<(Result<Clause, ModelError>, Cutting)> {
+    loop {
+        if let Some(clause) = cutter.next_clause() {
+            return Some((Ok(clause), (text, cutter, first_token)));
         }
-    })
+        let Some(pieces) = &mut text else {
+            let last = cutter.finish()?;
+            return Some((Ok(last), (text, cutter, first_token)));
+        };
+        match pieces.next().await {
+            Some(Ok(ReplyPiece::Text(piece))) => {
+                first_token.get_or_init(now);
+                cutter.push(&piece);
+            }
+            Some(Ok(ReplyPiece::ToolCall(call))) => {
+                tracing::warn!(tool = call.name, "the model asked for a tool; agents have none");
+            }
+            Some(Ok(ReplyPiece::Usage { prompt, cached, generated })) => {
+                tracing::debug!(prompt, cached, generated, "reply generated");
+            }
+            Some(Err(error)) => {
+                // What was cut off is not spoken: half a clause says nothing.
+                return Some((Err(error), (None, ClauseCutter::new(None), first_token)));
+            }
+            None => text = None,
+        }
+    }
 }
 
 /// The session's clock: tokio's, so that tests may run in virtual time.

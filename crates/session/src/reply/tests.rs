@@ -1,6 +1,9 @@
 //! What the reply promises.
 
-use std::sync::Mutex;
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use futures::FutureExt;
 use trunkline_inference::{ClauseStream, ToolCall};
@@ -113,9 +116,47 @@ async fn only_text_is_spoken() {
     let tool = ReplyPiece::ToolCall(ToolCall { name: "lookup".into(), arguments: "{}".into() });
     let pieces = [ReplyPiece::Text("One ".into()), tool, ReplyPiece::Text("two.".into()), usage];
     let text: ReplyStream = Box::pin(stream::iter(pieces.map(Ok)));
-    let cut = clauses(text, ClauseCutter::new(None), Arc::default());
+    let cut = clauses((Some(text), ClauseCutter::new(None), Arc::default()), Span::none());
     let cut: Vec<String> = cut.map(|clause| clause.unwrap().text).collect().await;
     assert_eq!(cut, ["One two."]);
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_logged_of_a_reply_names_the_call_and_the_reply_whoever_polls_it() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let text: ReplyStream = Box::pin(stream::iter([
+            Ok(ReplyPiece::Text("Hello.".into())),
+            Ok(ReplyPiece::Usage { prompt: 9, cached: 3, generated: 4 }),
+        ]));
+        let call = tracing::info_span!("call", call = "c1");
+        let span = call.in_scope(|| tracing::info_span!("reply", reply = 4));
+        let cut = clauses((Some(text), ClauseCutter::new(None), Arc::default()), span);
+        assert_eq!(cut.collect::<Vec<_>>().now_or_never().unwrap().len(), 1);
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains(r#"call{call="c1"}:reply{reply=4}"#), "{text}");
+    assert!(text.contains("reply generated"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
