@@ -10,8 +10,8 @@ pub struct PatienceConfig {
     /// Words and end-of-turn model both say finished. 560 ms: recorded readers pause for 450 to
     /// 650 ms between sentences, and the reply takes as long to prepare meanwhile on two cores.
     pub finished: Duration,
-    /// The words say finished, the model is of two minds or not there. 1000 ms: such pauses of the
-    /// same readers last up to 900 ms.
+    /// The words say finished, the model is of two minds or not there. 1000 ms: the longest
+    /// such pauses of the same readers.
     pub typical: Duration,
     /// The words or the model say that something is missing. 1100 ms: a search for a word.
     pub unfinished: Duration,

@@ -22,16 +22,16 @@ use crate::runtime::{Runtime, engine_error};
 
 /// The engine's name in errors and thread lists.
 const ENGINE: &str = "smart-turn";
-/// Questions at once on one lane.
-const SLOTS: usize = 64;
+/// Questions at once on one lane. They wait for half a second each, so every call may have one.
+const SLOTS: usize = 256;
 /// A question is taken up when its answer is needed in this many times the time it takes.
 const HEADROOM: u32 = 2;
+/// And this much sooner: the thread has to be woken.
+const WAKING: Duration = Duration::from_millis(10);
 /// Answers given to nobody at start: the first takes longer than any later one.
 const WARM_UPS: usize = 4;
 /// Answers over which their duration is averaged.
 const MEMORY: u32 = 4;
-/// And this much sooner: the thread has to be woken.
-const WAKING: Duration = Duration::from_millis(10);
 
 /// Where smart-turn is and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]

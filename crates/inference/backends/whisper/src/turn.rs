@@ -314,7 +314,7 @@ impl Turn {
         let heard = self.window.len();
         if heard >= LONG
             && self.latest.is_some()
-            && self.is_known()
+            && self.is_covered()
             && heard - self.loudness.voice_end() >= LONG_PAUSE
         {
             self.freeze(heard / CELL * CELL);

@@ -115,6 +115,21 @@ fn a_word_that_dies_away_after_its_answer_is_not_worked_on_again_and_a_new_word_
 }
 
 #[test]
+fn a_long_window_does_not_end_under_a_running_job() {
+    let mut turn = turn();
+    say(&mut turn, 15_200);
+    turn.ask(1);
+    work(&mut turn, "a long story");
+    turn.answer();
+    say(&mut turn, 100);
+    turn.ask(2);
+    let job = turn.job(GROWTH).unwrap();
+    keep_quiet(&mut turn, 400);
+    turn.settle(&job, understood("a long story told"), Duration::ZERO);
+    assert_eq!(texts(&turn.answer()), [(Some(2), "a long story told")]);
+}
+
+#[test]
 fn partial_words_come_every_second_of_new_sound() {
     let mut turn = turn();
     say(&mut turn, 980);
