@@ -1,10 +1,14 @@
 //! What the `[gateway]` and `[store]` sections of the configuration hold.
 
+mod api;
+
 use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+pub use self::api::ApiConfig;
 
 /// The HTTP port and who may ask it about calls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -6,13 +6,15 @@ pub mod error;
 pub mod journal;
 pub mod metrics;
 pub mod observers;
+pub mod openai;
 pub mod readiness;
+mod refusal;
 pub mod router;
 pub mod server;
 pub mod store;
 mod timestamp;
 
-pub use config::{FsyncDelay, GatewayConfig, KeyDigest, StoreConfig};
+pub use config::{ApiConfig, FsyncDelay, GatewayConfig, KeyDigest, StoreConfig};
 pub use data_dir::DataDir;
 pub use error::GatewayError;
 pub use journal::{Journal, JournalTasks};

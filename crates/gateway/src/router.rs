@@ -1,24 +1,26 @@
 //! Every route of the HTTP face.
 
 mod calls;
-mod guard;
+pub(crate) mod guard;
 mod health;
-mod refusal;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, FromRef, State},
     http::header,
     middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use crate::{GatewayConfig, Journal, Metrics, Readiness, Store};
+use crate::{
+    GatewayConfig, Journal, Metrics, Readiness, Store,
+    openai::{self, Api},
+    refusal,
+};
 pub use guard::Access;
-use refusal::Refusal;
 
 /// What the routes work with. Cloning shares it.
 #[derive(Clone)]
@@ -31,23 +33,38 @@ pub struct Operator {
     pub metrics: Metrics,
     /// Knows which parts are ready.
     pub readiness: Readiness,
+    /// Serves programs.
+    pub api: Api,
+}
+
+impl FromRef<Operator> for Api {
+    fn from_ref(operator: &Operator) -> Self {
+        operator.api.clone()
+    }
 }
 
 /// The routes, for a server bound and keyed as `config` says.
 pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
-    let access = Access::new(config, operator.metrics.clone());
+    let access = Access::new(config, &operator.api.config, operator.metrics.clone());
     let for_operators = Router::new()
         .route("/metrics", get(metrics))
         .route("/admin/v1/calls", get(calls::list))
         .route("/admin/v1/calls/{call_id}", get(calls::show))
-        .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_key));
+        .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_key))
+        .layer(middleware::from_fn(guard::limit));
+    let for_programs = Router::new()
+        .route("/v1/models", get(openai::models::list))
+        .route("/v1/models/{id}", get(openai::models::show))
+        .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))
+        .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_api_key));
     Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        .layer(middleware::from_fn(guard::limit))
         .merge(for_operators)
+        .merge(for_programs)
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::wrong_method)
-        .layer(middleware::from_fn(guard::limit))
         .layer(middleware::from_fn_with_state(access, guard::recognize))
         .layer(middleware::from_fn(guard::trace))
         .with_state(operator)

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod chat;
+pub mod embedding;
 pub mod end_of_turn;
 pub mod error;
 pub mod lane;
@@ -14,7 +15,11 @@ pub mod transcript;
 pub mod voice_activity;
 pub mod weights;
 
-pub use chat::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, ReplyStream, Role, ToolCall};
+pub use chat::{
+    Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, ReplyPiece,
+    ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,
+};
+pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
 pub use lane::{Engine, Lane, Priority, Progress, SlotId, Slots};
@@ -22,7 +27,8 @@ pub use speech::{
     Clause, ClauseStream, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming,
 };
 pub use transcript::{
-    HearingStream, SpeechToText, SttInput, SttOptions, Transcript, TranscriptStream,
+    HearingStream, Segment, SpeechToText, SttDetail, SttInput, SttOptions, SttTask, SttToken,
+    Transcript, TranscriptStream, Word,
 };
 pub use voice_activity::{VadScore, VadStream, VoiceActivity};
 

@@ -23,6 +23,28 @@ pub enum SttInput {
 /// answers once more for what it has not yet answered for, and ends.
 pub type HearingStream = Pin<Box<dyn Stream<Item = SttInput> + Send>>;
 
+/// What to write down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SttTask {
+    /// What was said, in the language it was said in.
+    #[default]
+    Transcribe,
+    /// What was said, in English.
+    Translate,
+}
+
+/// How much is told of a transcript beside its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SttDetail {
+    /// Nothing: what calls want.
+    #[default]
+    Text,
+    /// Its segments with their times and tokens.
+    Segments,
+    /// The times of its words too.
+    Words,
+}
+
 /// How to transcribe.
 #[derive(Clone, Debug, Default)]
 pub struct SttOptions {
@@ -32,6 +54,51 @@ pub struct SttOptions {
     pub prompt: Option<String>,
     /// Whether partial transcripts are wanted while the caller speaks.
     pub partials: bool,
+    /// What to write down.
+    pub task: SttTask,
+    /// Sampling temperature, 0..=1; 0 is greedy.
+    pub temperature: f32,
+    /// What is told beside the text.
+    pub detail: SttDetail,
+}
+
+/// A token of a transcript.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SttToken {
+    /// The model's number for it.
+    pub id: u32,
+    /// Its bytes; they may end inside a character.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// A word of a transcript.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Word {
+    /// The word with its punctuation, without space around.
+    pub text: String,
+    /// Where it begins, from the stream's start.
+    pub start: MediaTime,
+    /// Where it ends.
+    pub end: MediaTime,
+}
+
+/// A stretch of speech, a sentence or a part of one, as the model divides it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// What was said, trimmed.
+    pub text: String,
+    /// Where it begins, from the stream's start.
+    pub start: MediaTime,
+    /// Where it ends.
+    pub end: MediaTime,
+    /// The tokens of the text.
+    pub tokens: Vec<SttToken>,
+    /// Its words, with [`SttDetail::Words`].
+    pub words: Vec<Word>,
+    /// Probability that nobody spoke, 0..=1.
+    pub no_speech: f32,
 }
 
 /// What was said from the stream's start to `end`.
@@ -51,6 +118,10 @@ pub struct Transcript {
     pub compression_ratio: f32,
     /// How long the engine worked for this answer.
     pub worked: Duration,
+    /// ISO 639-1 code of what was spoken, given or found; `None` while nothing was.
+    pub language: Option<String>,
+    /// Its segments, with [`SttDetail::Segments`] and above.
+    pub segments: Vec<Segment>,
 }
 
 /// Transcripts, each replacing the one before.

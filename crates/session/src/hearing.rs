@@ -84,7 +84,7 @@ impl Hearing {
     pub(crate) fn new(models: Models, language: Option<String>, config: DetectorConfig) -> Self {
         let (vad_feed, frames) = mpsc::channel(VAD_QUEUE);
         let vad = models.vad.listen(Box::pin(ReceiverStream::new(frames)));
-        let options = SttOptions { language, prompt: None, partials: true };
+        let options = SttOptions { language, partials: true, ..SttOptions::default() };
         Self {
             models,
             options,

@@ -163,7 +163,7 @@ impl Mouth {
 
     fn chat(&self, transcript: &Transcript, text: &str, max_tokens: u32) -> Chat {
         let agent = &self.plan.agent;
-        let instructions = Message { role: Role::System, content: agent.instructions.clone() };
+        let instructions = Message::new(Role::System, agent.instructions.clone());
         let mut messages = vec![instructions];
         messages.extend(as_messages(transcript));
         match messages.last_mut() {
@@ -171,19 +171,19 @@ impl Mouth {
                 last.content.push(' ');
                 last.content.push_str(text);
             }
-            _ => messages.push(Message { role: Role::User, content: text.to_owned() }),
+            _ => messages.push(Message::new(Role::User, text)),
         }
         let options =
             ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
-        Chat { messages, options, cache_salt: agent.cache_salt() }
+        Chat { messages, options, cache_salt: agent.cache_salt(), ..Chat::default() }
     }
 }
 
 /// The chat as the caller knows it: what was said and what was heard.
 fn as_messages(transcript: &Transcript) -> impl Iterator<Item = Message> + '_ {
     transcript.messages().iter().map(|said| match said {
-        Said::Caller(text) => Message { role: Role::User, content: text.clone() },
-        Said::Agent { text, .. } => Message { role: Role::Assistant, content: text.clone() },
+        Said::Caller(text) => Message::new(Role::User, text.as_str()),
+        Said::Agent { text, .. } => Message::new(Role::Assistant, text.as_str()),
     })
 }
 

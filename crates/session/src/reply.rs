@@ -189,7 +189,8 @@ async fn next_clause(
             Some(Ok(ReplyPiece::ToolCall(call))) => {
                 tracing::warn!(tool = call.name, "the model asked for a tool; agents have none");
             }
-            Some(Ok(ReplyPiece::Usage { prompt, cached, generated })) => {
+            Some(Ok(ReplyPiece::Logprobs(_))) => {}
+            Some(Ok(ReplyPiece::Usage { prompt, cached, generated, .. })) => {
                 tracing::debug!(prompt, cached, generated, "reply generated");
             }
             Some(Err(error)) => {

@@ -18,7 +18,7 @@ pub(crate) use network::{LogConfig, LogFormat, SipSection};
 pub(crate) use problem::Problems;
 pub(crate) use reference::{reference, schema};
 
-use trunkline_gateway::{GatewayConfig, StoreConfig};
+use trunkline_gateway::{ApiConfig, GatewayConfig, StoreConfig};
 
 /// Environment variables that override a field begin so; `TRUNKLINE__GATEWAY__BIND` is `gateway.bind`.
 const PREFIX: &str = "TRUNKLINE__";
@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) sip: SipSection,
     /// The HTTP side.
     pub(crate) gateway: GatewayConfig,
+    /// The OpenAI-compatible API.
+    pub(crate) api: ApiConfig,
     /// Where calls are recorded.
     pub(crate) store: StoreConfig,
     /// What is logged, and how.
@@ -80,6 +82,7 @@ impl Config {
         self.models.check(problems);
         self.sip.check(problems);
         network::check_gateway(&self.gateway, problems);
+        network::check_api(&self.api, problems);
     }
 
     /// The agent that answers `dialled`: the one that lists it, else the one that lists `*`.
@@ -176,7 +179,7 @@ voice_speed = 9.0
     }
 
     /// What no server can run with, and what the remedy must name.
-    const REFUSED: [(&str, &str); 19] = [
+    const REFUSED: [(&str, &str); 24] = [
         ("[models]\nthreads = 0", "1 to 64"),
         ("[models]\nslots = 1025", "1 to 1024"),
         ("[models]\ncontext_tokens = 511", "512 to 131072"),
@@ -184,6 +187,11 @@ voice_speed = 9.0
         ("[sip]\nrtp_port_min = 30000", "the first below the last"),
         ("[sip]\nmax_calls = 0", "fewer calls or more ports"),
         ("[sip]\nno_media_seconds = 4", "5 to 3600"),
+        ("[api]\nmax_upload_mib = 0", "1 to 1024"),
+        ("[api]\nmax_audio_minutes = 1441", "1 to 1440"),
+        ("[api]\nmax_requests = 0", "1 to 4096"),
+        ("[api]\ntimeout_seconds = 0", "1 to 3600"),
+        ("[api]\ncors_origins = [\"example.com\"]", "https://host"),
         ("[gateway]\nbind = \"0.0.0.0:8080\"", "admin_key_sha256"),
         ("[agents.a]\nnumbers = []", "\"*\" for all"),
         ("[agents.a]\ninstructions = \" \"", "who it is"),

@@ -10,7 +10,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
     DataDir, GatewayError, Journal, JournalTasks, Metrics, Observers, Operator, Readiness, Server,
-    SqliteStore, Store, router,
+    SqliteStore, Store,
+    openai::{Api, Named, Served},
+    router,
 };
 use trunkline_session::{CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
@@ -43,6 +45,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     for load in models.lane_loads() {
         desk.metrics.watch_lane(load);
     }
+    desk.api.serve(served(&config, &models));
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 
@@ -70,6 +73,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
 struct Desk {
     readiness: Readiness,
     metrics: Metrics,
+    api: Api,
     observers: Arc<Observers>,
     journal_tasks: JournalTasks,
     http: std::net::SocketAddr,
@@ -95,18 +99,20 @@ impl Desk {
         let readiness = Readiness::new(&["models", "sip"]);
         let server = Server::bind(&config.gateway).await?;
         let http = server.address();
+        let api = Api::new(&config.api);
         let operator = Operator {
             store,
             journal: journal.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
+            api: api.clone(),
         };
         let observers =
             Arc::new(Observers::new(vec![Arc::new(journal), Arc::new(metrics.clone())]));
         let stop = CancellationToken::new();
         let mut serving = JoinSet::new();
         serving.spawn(server.run(router::router(operator, &config.gateway), stop.clone()));
-        Ok(Self { readiness, metrics, observers, journal_tasks, http, serving, stop })
+        Ok(Self { readiness, metrics, api, observers, journal_tasks, http, serving, stop })
     }
 
     async fn close(mut self) -> Result<(), Failure> {
@@ -114,6 +120,18 @@ impl Desk {
         while self.serving.join_next().await.is_some() {}
         self.journal_tasks.finish().await;
         Ok(())
+    }
+}
+
+/// The models of calls as programs ask for them.
+fn served(config: &Config, models: &Models) -> Served {
+    let names = &config.models;
+    Served {
+        llm: Named::new(&names.llm, Arc::clone(&models.llm)),
+        stt: Named::new(&names.stt, Arc::clone(&models.stt)),
+        tts: Named::new(&names.tts, Arc::clone(&models.tts)),
+        embedder: None,
+        vad: Arc::clone(&models.vad),
     }
 }
 

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use trunkline_session::CallId;
 use uuid::Uuid;
 
-use super::{Operator, Refusal};
+use super::Operator;
+use crate::refusal::Refusal;
 use question::Question;
 
 /// How long an answer waits for entries on their way to the store. Past that it is given without.

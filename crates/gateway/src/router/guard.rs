@@ -1,6 +1,11 @@
 //! What happens around every request: an id, a span, limits, and who may ask what.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
@@ -12,8 +17,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::Refusal;
-use crate::{GatewayConfig, KeyDigest, Metrics};
+use crate::{ApiConfig, GatewayConfig, KeyDigest, Metrics, refusal::Refusal};
 
 /// How long an answer may take.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -23,28 +27,45 @@ const BODY_BYTES: u64 = 64 * 1024;
 const REQUEST_ID_BYTES: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Who may ask about calls.
+/// Who may ask what.
 #[derive(Clone)]
 pub struct Access {
     keys: Arc<[KeyDigest]>,
+    api_keys: Arc<[KeyDigest]>,
     bound_to_loopback: bool,
     metrics: Metrics,
 }
 
-/// Whether a request may ask about calls.
+/// Who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// It showed a key, or comes from this machine to a server that only this machine reaches.
+pub(crate) enum Caller {
+    /// It showed an admin key, or comes from this machine to a server that only this machine reaches.
     Operator,
+    /// It showed the API key of this number.
+    Program(usize),
     /// Anybody.
     Anyone,
 }
 
+impl Caller {
+    /// What keeps the evaluated prompts of one key's requests from those of others.
+    pub(crate) fn cache_salt(self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::Operator => "operator".hash(&mut hasher),
+            Self::Program(number) => ("program", number).hash(&mut hasher),
+            Self::Anyone => "anyone".hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+}
+
 impl Access {
     /// The rules of a server that is bound and keyed as `config` says.
-    pub fn new(config: &GatewayConfig, metrics: Metrics) -> Self {
+    pub fn new(config: &GatewayConfig, api: &ApiConfig, metrics: Metrics) -> Self {
         Self {
             keys: config.admin_key_sha256.clone().into(),
+            api_keys: api.key_sha256.clone().into(),
             bound_to_loopback: config.bind.ip().is_loopback(),
             metrics,
         }
@@ -52,18 +73,20 @@ impl Access {
 
     fn caller(&self, headers: &HeaderMap) -> Caller {
         let local = self.bound_to_loopback && came_straight_from_this_machine(headers);
-        if local || bearer(headers).is_some_and(|key| self.knows(key)) {
-            Caller::Operator
-        } else {
-            Caller::Anyone
+        let shown = shown_key(headers).map(KeyDigest::of);
+        let known = |keys| shown.as_ref().and_then(|shown| position(keys, shown));
+        match known(&self.api_keys) {
+            Some(number) => Caller::Program(number),
+            None if local || known(&self.keys).is_some() => Caller::Operator,
+            None => Caller::Anyone,
         }
     }
+}
 
-    /// Compares with every key, so that the time taken does not tell which one was close.
-    fn knows(&self, key: &str) -> bool {
-        let shown = KeyDigest::of(key);
-        self.keys.iter().fold(false, |known, digest| known | digest.matches(&shown))
-    }
+/// Compares with every key, so that the time taken does not tell which one was close.
+fn position(keys: &[KeyDigest], shown: &KeyDigest) -> Option<usize> {
+    let each = keys.iter().enumerate();
+    each.fold(None, |found, (number, key)| found.or(key.matches(shown).then_some(number)))
 }
 
 /// Whether a request to a loopback port was sent by a program here on its own behalf: not by a
@@ -91,6 +114,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
+/// The key that a request shows: as OpenAI's clients do, or as Azure's (`api-key: KEY`).
+fn shown_key(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).or_else(|| headers.get("api-key")?.to_str().ok().map(str::trim))
+}
+
 /// Finds out who asks, for the routes that tell operators more.
 pub(super) async fn recognize(
     State(access): State<Access>,
@@ -111,11 +139,31 @@ pub(super) async fn require_key(
 ) -> Response {
     match caller {
         Caller::Operator => next.run(request).await,
-        Caller::Anyone => {
+        Caller::Anyone | Caller::Program(_) => {
             access.metrics.auth_failed();
-            let message = match bearer(request.headers()) {
+            let message = match shown_key(request.headers()) {
                 Some(_) => "this admin key is not known",
                 None => "an admin key is needed: send Authorization: Bearer KEY",
+            };
+            Refusal::unauthorized(message).into_response()
+        }
+    }
+}
+
+/// Lets programs and operators through.
+pub(super) async fn require_api_key(
+    State(access): State<Access>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match caller {
+        Caller::Operator | Caller::Program(_) => next.run(request).await,
+        Caller::Anyone => {
+            access.metrics.auth_failed();
+            let message = match shown_key(request.headers()) {
+                Some(_) => "Incorrect API key provided: this server does not know it",
+                None => "an API key is needed: send Authorization: Bearer KEY",
             };
             Refusal::unauthorized(message).into_response()
         }
@@ -180,7 +228,7 @@ mod tests {
             admin_key_sha256,
             ..GatewayConfig::default()
         };
-        Access::new(&config, Metrics::new(Duration::from_secs(2)))
+        Access::new(&config, &ApiConfig::default(), Metrics::new(Duration::from_secs(2)))
     }
 
     #[test]

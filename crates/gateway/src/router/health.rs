@@ -24,7 +24,7 @@ pub(super) async fn health(Extension(caller): Extension<Caller>) -> Json<Value> 
         Caller::Operator => {
             Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
         }
-        Caller::Anyone => Json(json!({ "status": "alive" })),
+        Caller::Anyone | Caller::Program(_) => Json(json!({ "status": "alive" })),
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn ready(
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
     let body = match caller {
-        Caller::Anyone => json!({ "status": status }),
+        Caller::Anyone | Caller::Program(_) => json!({ "status": status }),
         Caller::Operator => {
             let checks: Map<_, _> =
                 parts.iter().map(|(&name, part)| (name.to_owned(), check(part))).collect();

@@ -14,9 +14,10 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    DataDir, GatewayConfig, GatewayError, Journal, JournalTasks, Metrics, Operator, Readiness,
-    Server, SqliteStore, Store,
+    ApiConfig, DataDir, GatewayConfig, GatewayError, Journal, JournalTasks, Metrics, Operator,
+    Readiness, Server, SqliteStore, Store,
     journal::{Entry, Recovered},
+    openai::Api,
     router::router,
     store::{Answer, Call, CallFilter, CallRecord},
 };
@@ -162,6 +163,7 @@ impl Face {
             journal: world.journal.clone(),
             metrics: world.metrics.clone(),
             readiness: readiness.clone(),
+            api: Api::new(&ApiConfig::default()),
         };
         let server = Server::bind(config).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));

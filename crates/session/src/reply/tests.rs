@@ -112,7 +112,12 @@ async fn the_first_token_is_timed_and_failures_come_after_what_was_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn only_text_is_spoken() {
-    let usage = ReplyPiece::Usage { prompt: 9, cached: 3, generated: 4 };
+    let usage = ReplyPiece::Usage {
+        prompt: 9,
+        cached: 3,
+        generated: 4,
+        finish: trunkline_inference::FinishReason::Stop,
+    };
     let tool = ReplyPiece::ToolCall(ToolCall { name: "lookup".into(), arguments: "{}".into() });
     let pieces = [ReplyPiece::Text("One ".into()), tool, ReplyPiece::Text("two.".into()), usage];
     let text: ReplyStream = Box::pin(stream::iter(pieces.map(Ok)));
@@ -147,7 +152,12 @@ fn what_is_logged_of_a_reply_names_the_call_and_the_reply_whoever_polls_it() {
     tracing::subscriber::with_default(subscriber, || {
         let text: ReplyStream = Box::pin(stream::iter([
             Ok(ReplyPiece::Text("Hello.".into())),
-            Ok(ReplyPiece::Usage { prompt: 9, cached: 3, generated: 4 }),
+            Ok(ReplyPiece::Usage {
+                prompt: 9,
+                cached: 3,
+                generated: 4,
+                finish: trunkline_inference::FinishReason::Stop,
+            }),
         ]));
         let call = tracing::info_span!("call", call = "c1");
         let span = call.in_scope(|| tracing::info_span!("reply", reply = 4));

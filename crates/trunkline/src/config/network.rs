@@ -7,7 +7,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trunkline_gateway::GatewayConfig;
+use trunkline_gateway::{ApiConfig, GatewayConfig};
 
 use super::problem::Within;
 
@@ -74,6 +74,28 @@ pub(super) fn check_gateway(gateway: &GatewayConfig, problems: &mut Within<'_>) 
     if !gateway.bind.ip().is_loopback() && gateway.admin_key_sha256.is_empty() {
         let what = format!("{} is reached by other machines, and there is no key", gateway.bind);
         problems.add("gateway.bind", what, "add `admin_key_sha256` or bind to loopback");
+    }
+}
+
+pub(super) fn check_api(api: &ApiConfig, problems: &mut Within<'_>) {
+    let mut range = |field: &str, value: u32, unit: &str, most: u32| {
+        if !(1..=most).contains(&value) {
+            let what = format!("{value} {unit} is out of range");
+            problems.add(&format!("api.{field}"), what, format!("choose 1 to {most}"));
+        }
+    };
+    range("max_upload_mib", api.max_upload_mib, "MiB", 1024);
+    range("max_audio_minutes", api.max_audio_minutes, "minutes", 1440);
+    range("max_requests", api.max_requests, "requests", 4096);
+    range("timeout_seconds", api.timeout_seconds, "seconds", 3600);
+    for origin in &api.cors_origins {
+        let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+            matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+        });
+        if origin != "*" && !is_origin {
+            let what = format!("`{origin}` is no origin");
+            problems.add("api.cors_origins", what, "write `https://host` or `https://host:port`");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use trunkline_session::{CallId, HangupReason};
 use uuid::Uuid;
 
 use crate::{
-    router::Refusal,
+    refusal::Refusal,
     store::{CallFilter, Outcome},
     timestamp,
 };

@@ -76,12 +76,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn chat(salt: u64, turns: &[&str], max_tokens: u32) -> Chat {
-    let message = |role, content: &str| Message { role, content: content.to_owned() };
+    let message = |role, content: &str| Message::new(role, content);
     let turns = turns.iter().map(|turn| message(Role::User, turn));
     Chat {
         messages: std::iter::once(message(Role::System, INSTRUCTIONS)).chain(turns).collect(),
         options: ChatOptions { max_tokens, ..ChatOptions::default() },
         cache_salt: salt,
+        ..Chat::default()
     }
 }
 
@@ -117,7 +118,8 @@ fn run(llama: &Llama, chat: Chat) -> Measured {
                 }
                 measured.text.push_str(&text);
             }
-            Ok(ReplyPiece::Usage { prompt, cached, generated }) => {
+            Ok(ReplyPiece::Logprobs(_)) => {}
+            Ok(ReplyPiece::Usage { prompt, cached, generated, .. }) => {
                 (measured.prompt, measured.cached, measured.generated) =
                     (prompt, cached, generated);
             }

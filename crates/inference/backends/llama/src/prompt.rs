@@ -51,7 +51,7 @@ pub(crate) fn compose<N: Network>(
 /// The chat up to the end of its last words.
 fn open_text(template: &ChatTemplate, messages: &[Message]) -> Result<String, ModelError> {
     let mut text = template.render(messages, Ending::Open)?;
-    if let Some(Message { role: Role::User, content }) = messages.last() {
+    if let Some(Message { role: Role::User, content, .. }) = messages.last() {
         let words = content.trim();
         if let Some(at) = text.rfind(words) {
             text.truncate(at + words.len());
@@ -67,7 +67,7 @@ fn without_control_texts(messages: &[Message], control_texts: &[String]) -> Vec<
         while let Some(text) = control_texts.iter().find(|text| content.contains(text.as_str())) {
             content = content.replace(text.as_str(), "");
         }
-        Message { role: message.role, content }
+        Message { content, ..message.clone() }
     };
     messages.iter().map(clean).collect()
 }
@@ -148,7 +148,7 @@ mod tests {
     use crate::template::TokenTexts;
 
     fn message(role: Role, content: &str) -> Message {
-        Message { role, content: content.to_owned() }
+        Message::new(role, content)
     }
 
     /// A system message and `turns` messages, the caller's first.

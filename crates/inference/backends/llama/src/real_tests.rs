@@ -164,7 +164,7 @@ fn real_tool_calls_are_told_from_text() {
         let llama = Llama::load(config(model)).unwrap();
         let messages =
             vec![said(Role::System, tools), said(Role::User, "Book an appointment for Monday.")];
-        let reply = run(&llama, Chat { messages, options: at_most(80), cache_salt: 0 });
+        let reply = run(&llama, Chat { messages, options: at_most(80), ..Chat::default() });
         let [call] = reply.calls.as_slice() else { panic!("{reply:?}") };
         assert_eq!(call.name, "book_appointment");
         assert!(call.arguments.contains("Monday"), "{reply:?}");
@@ -203,7 +203,8 @@ impl Reply {
             match piece {
                 ReplyPiece::Text(text) => reply.text.push_str(&text),
                 ReplyPiece::ToolCall(call) => reply.calls.push(call),
-                ReplyPiece::Usage { prompt, cached, generated } => {
+                ReplyPiece::Logprobs(_) => {}
+                ReplyPiece::Usage { prompt, cached, generated, .. } => {
                     reply.usage = (prompt, cached, generated);
                 }
             }
@@ -230,7 +231,7 @@ fn at_most(max_tokens: u32) -> ChatOptions {
 }
 
 fn said(role: Role, content: &str) -> Message {
-    Message { role, content: content.to_owned() }
+    Message::new(role, content)
 }
 
 /// The caller and the agent take turns.
@@ -240,6 +241,6 @@ fn chat(turns: &[&str]) -> Chat {
     Chat {
         messages: std::iter::once(said(Role::System, INSTRUCTIONS)).chain(turns).collect(),
         options: at_most(60),
-        cache_salt: 0,
+        ..Chat::default()
     }
 }

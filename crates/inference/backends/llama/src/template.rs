@@ -122,7 +122,7 @@ fn joined(messages: &[Message], fold: Fold) -> Vec<Message> {
                 last.content.push_str("\n\n");
                 last.content.push_str(&message.content);
             }
-            Some(_) | None => out.push(Message { role, content: message.content.clone() }),
+            Some(_) | None => out.push(Message { role, ..message.clone() }),
         }
     }
     out
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn message(role: Role, content: &str) -> Message {
-        Message { role, content: content.to_owned() }
+        Message::new(role, content)
     }
 
     fn chat() -> Vec<Message> {

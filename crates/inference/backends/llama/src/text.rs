@@ -87,7 +87,7 @@ mod tests {
             match piece {
                 ReplyPiece::Text(more) => text.push_str(&more),
                 ReplyPiece::ToolCall(call) => calls.push(call),
-                ReplyPiece::Usage { .. } => {}
+                ReplyPiece::Logprobs(_) | ReplyPiece::Usage { .. } => {}
             }
         }
         (text, calls)

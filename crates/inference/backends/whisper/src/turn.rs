@@ -307,6 +307,8 @@ impl Turn {
             avg_logprob: evidence.avg_logprob(),
             compression_ratio: evidence.compression_ratio,
             worked,
+            language: self.language.clone(),
+            segments: Vec::new(),
         }
     }
 

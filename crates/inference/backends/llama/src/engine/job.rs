@@ -1,7 +1,7 @@
 //! One reply on its way: what is still to be evaluated, and what has been written.
 
 use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::{ChatOptions, ModelError, ReplyPiece};
+use trunkline_inference::{ChatOptions, FinishReason, ModelError, ReplyPiece};
 
 use crate::{plan::Stage, text::ReplyWriter};
 
@@ -134,6 +134,7 @@ impl<S> Work<S> {
             prompt: count(self.prompt.len()),
             cached: count(self.cached),
             generated: self.length.written,
+            finish: FinishReason::Stop,
         });
         pieces
     }
@@ -160,7 +161,8 @@ mod tests {
         assert!(work.awaits_token() && !work.is_written());
         work.write(LlamaToken(8), b".");
         assert!(work.is_written());
-        let usage = ReplyPiece::Usage { prompt: 10, cached: 4, generated: 2 };
+        let usage =
+            ReplyPiece::Usage { prompt: 10, cached: 4, generated: 2, finish: FinishReason::Stop };
         assert_eq!(work.finish(), [usage]);
         assert_eq!(work.finish(), []);
     }

@@ -245,7 +245,8 @@ fn drain(stream: ReplyStream) -> Result<(String, Usage), ModelError> {
         match piece? {
             ReplyPiece::Text(more) => text.push_str(&more),
             ReplyPiece::ToolCall(call) => panic!("the toy calls no tools: {call:?}"),
-            ReplyPiece::Usage { prompt, cached, generated } => {
+            ReplyPiece::Logprobs(tokens) => panic!("nobody asked for these: {tokens:?}"),
+            ReplyPiece::Usage { prompt, cached, generated, .. } => {
                 usage = Some((prompt, cached, generated));
             }
         }
@@ -254,7 +255,7 @@ fn drain(stream: ReplyStream) -> Result<(String, Usage), ModelError> {
 }
 
 fn said(role: Role, content: &str) -> Message {
-    Message { role, content: content.to_owned() }
+    Message::new(role, content)
 }
 
 /// The caller and the agent take turns.
@@ -265,6 +266,7 @@ fn chat(cache_salt: u64, turns: &[&str], max_tokens: u32) -> Chat {
         messages: std::iter::once(said(Role::System, SYSTEM)).chain(turns).collect(),
         options: ChatOptions { max_tokens, ..ChatOptions::default() },
         cache_salt,
+        ..Chat::default()
     }
 }
 

@@ -1,0 +1,37 @@
+//! What the routes of the API work with.
+
+use std::sync::{Arc, OnceLock};
+
+use super::served::{Directory, Served};
+use crate::{ApiConfig, refusal::Refusal};
+
+/// The API of a server: its models, once they are loaded, and what clients call them. Cloning shares it.
+#[derive(Clone)]
+pub struct Api {
+    served: Arc<OnceLock<Served>>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) config: Arc<ApiConfig>,
+}
+
+impl Api {
+    /// An API whose models are still to be loaded: it answers 503 until then.
+    pub fn new(config: &ApiConfig) -> Self {
+        Self {
+            served: Arc::default(),
+            directory: Arc::new(Directory::new(config)),
+            config: Arc::new(config.clone()),
+        }
+    }
+
+    /// The models are loaded. Only the first call counts.
+    pub fn serve(&self, served: Served) {
+        if self.served.set(served).is_err() {
+            tracing::warn!("the API has its models already");
+        }
+    }
+
+    /// The models.
+    pub(crate) fn served(&self) -> Result<&Served, Refusal> {
+        self.served.get().ok_or_else(Refusal::loading)
+    }
+}

@@ -1,0 +1,183 @@
+//! Answers that say no, in the shape that OpenAI's clients read.
+
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use trunkline_inference::ModelError;
+
+use crate::GatewayError;
+
+/// `{"error":{"message","type","param","code"}}`; `param` and `code` may be null.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    param: Option<Cow<'static, str>>,
+    code: Option<&'static str>,
+    retry_after_s: Option<u32>,
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+/// When a client that met a busy server may try again.
+const BUSY_RETRY_S: u32 = 1;
+/// When one that met a server which still loads its models may.
+const LOADING_RETRY_S: u32 = 5;
+
+impl Refusal {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into(), param: None, code: None, retry_after_s: None }
+    }
+
+    fn with(self, param: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    fn coded(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    pub(crate) fn bad_param(
+        param: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::bad_request(message, "invalid_value").with(param)
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>, code: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, INVALID, message).coded(code)
+    }
+
+    /// A value that makes sense but that this server cannot honour.
+    pub(crate) fn unsupported(
+        param: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::bad_request(message, "unsupported_value").with(param)
+    }
+
+    pub(crate) fn no_such_call(name: &str) -> Self {
+        let message = format!("no call has the id or SIP Call-ID '{name}'");
+        Self::new(StatusCode::NOT_FOUND, INVALID, message).with("call_id").coded("call_not_found")
+    }
+
+    pub(crate) fn no_such_model(name: &str) -> Self {
+        let message =
+            format!("the model '{name}' does not exist here: GET /v1/models lists those that do");
+        Self::new(StatusCode::NOT_FOUND, INVALID, message).with("model").coded("model_not_found")
+    }
+
+    /// Something else that a path names and that is not here.
+    pub(crate) fn not_found(param: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, INVALID, message).with(param).coded("not_found")
+    }
+
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "authentication_error", message)
+            .coded("invalid_api_key")
+    }
+
+    pub(crate) fn too_large(limit: u64) -> Self {
+        let message = format!("the request's body is longer than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID, message).coded("request_too_large")
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let message = "the server took too long to answer; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, message).coded("timeout")
+    }
+
+    /// All that may be at work at once is.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+        Self { retry_after_s: Some(BUSY_RETRY_S), ..refusal.coded("rate_limit_exceeded") }
+    }
+
+    pub(crate) fn loading() -> Self {
+        let message = "the models are being loaded; try again in some seconds";
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, message);
+        Self { retry_after_s: Some(LOADING_RETRY_S), ..refusal.coded("models_loading") }
+    }
+
+    pub(crate) fn no_such_route(message: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, INVALID, message).coded("unknown_url")
+    }
+
+    pub(crate) fn wrong_method(message: String) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, INVALID, message).coded("method_not_allowed")
+    }
+
+    /// `{"message","type","param","code"}`: the `error` of a body, of an SSE event or of a WebSocket one.
+    pub(crate) fn error(&self) -> Value {
+        json!({
+            "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
+        })
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// The fallback for paths that are not routes.
+pub(crate) async fn no_such_route(method: Method, uri: Uri) -> Refusal {
+    Refusal::no_such_route(format!("no such route: {method} {}", uri.path()))
+}
+
+/// The fallback for routes that do not have the request's method.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    Refusal::wrong_method(format!("{} does not allow {method}", uri.path()))
+}
+
+impl From<GatewayError> for Refusal {
+    /// The reason is logged and not told: it names files of the server.
+    fn from(error: GatewayError) -> Self {
+        tracing::error!(%error, "a question to the call database failed");
+        let message = "the call database did not answer; the server's log says why";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, message).coded("store_unavailable")
+    }
+}
+
+impl From<ModelError> for Refusal {
+    /// What the client did wrong and that the engine is busy is told; other reasons are logged.
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::BadRequest(message) => Self::bad_request(message, "invalid_value"),
+            ModelError::Busy { .. } => Self::busy("the model has no free slot; try again"),
+            ModelError::Missing { .. }
+            | ModelError::Corrupt { .. }
+            | ModelError::Engine { .. }
+            | ModelError::Stopped { .. } => {
+                tracing::error!(%error, "a model failed while it served a request");
+                let message = "the model failed; the server's log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, SERVER, message).coded("model_failed")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = Json(json!({ "error": self.error() }));
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection cannot serve another request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
