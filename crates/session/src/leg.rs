@@ -8,7 +8,7 @@ use std::{
 use trunkline_audio::Frame;
 pub use trunkline_turn::{Digit, Mark, ReplyId};
 
-use crate::HangupReason;
+use crate::{Direction, HangupReason, News};
 
 /// What comes from the caller's end.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum LegInput {
         /// How much audio left after it.
         since_mark: Duration,
     },
+    /// A program at the caller's end orders something.
+    Directed(Direction),
     /// The other side put the call on hold.
     Held,
     /// The call came back from hold.
@@ -70,4 +72,10 @@ pub trait Leg: Send {
 
     /// Queues; never waits.
     fn send(&mut self, output: LegOutput) -> Result<(), Overrun>;
+
+    /// Takes note of what happens in the call; never waits. Most legs carry sound alone.
+    fn tell(&mut self, news: News) -> Result<(), Overrun> {
+        drop(news);
+        Ok(())
+    }
 }

@@ -2,19 +2,23 @@
 
 mod chronicle;
 pub mod clauses;
+mod direction;
 pub mod event;
 mod hearing;
 pub mod leg;
 mod milestones;
 mod mouth;
+mod news;
 pub mod plan;
 mod reply;
 pub mod session;
 pub mod sessions;
 pub mod speakable;
 
+pub use direction::{Direction, ItemKey, Modality, ReplyOrder};
 pub use event::{CallId, HangupReason, Observer, Record, StageTimes, What};
 pub use leg::{Leg, LegInput, LegOutput, Overrun};
+pub use news::{Ending, News, Origin, Refused, Usage};
 pub use plan::{Agent, Models, Plan};
 pub use session::{Session, Watch};
 pub use sessions::Sessions;

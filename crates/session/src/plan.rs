@@ -4,14 +4,16 @@ use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use trunkline_inference::{
-    ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Voice, VoiceActivity, lane::Load,
+    ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Tool, ToolChoice, Voice, VoiceActivity,
+    lane::Load,
 };
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
-use crate::CallId;
+use crate::{CallId, Modality};
 
 /// Who answers, and how it behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,16 @@ pub struct Agent {
     pub max_reply_tokens: u32,
     /// Sampling temperature.
     pub temperature: f32,
+    /// The functions that its model knows.
+    pub tools: Vec<Tool>,
+    /// When it calls them.
+    pub tool_choice: ToolChoice,
+    /// Whether its replies are spoken.
+    pub modality: Modality,
+    /// Words that callers are likely to say, for the recognizer.
+    pub hints: Option<String>,
+    /// How much sound may wait at the leg before a reply is held back; the lanes behind it pause.
+    pub lead: Duration,
     /// What it says by itself: greeting, prompts, apology, farewell.
     pub script: Script,
     /// How it takes turns.
@@ -36,7 +48,31 @@ pub struct Agent {
     pub detector: DetectorConfig,
 }
 
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            instructions: String::new(),
+            voice: Voice::default(),
+            language: None,
+            max_reply_tokens: 200,
+            temperature: 0.0,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::default(),
+            modality: Modality::default(),
+            hints: None,
+            lead: Self::TELEPHONE_LEAD,
+            script: Script::default(),
+            turn: TurnConfig::default(),
+            detector: DetectorConfig::default(),
+        }
+    }
+}
+
 impl Agent {
+    /// What may wait at the leg of a telephone: 15 s.
+    pub const TELEPHONE_LEAD: Duration = Duration::from_secs(15);
+
     /// Calls to agents with the same name and instructions may share evaluated prompts.
     pub fn cache_salt(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -114,6 +150,7 @@ mod tests {
             script: Script::default(),
             turn: TurnConfig::default(),
             detector: DetectorConfig::default(),
+            ..Agent::default()
         }
     }
 

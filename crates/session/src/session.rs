@@ -139,6 +139,9 @@ impl<L: Leg> Session<L> {
                 }
             }
             LegInput::Pressed(digit) => self.tell(Input::Pressed(digit)),
+            LegInput::Directed(direction) => {
+                tracing::warn!(?direction, "not an order that this call takes");
+            }
             LegInput::Held => self.tell(Input::Held),
             LegInput::Resumed => self.tell(Input::Resumed),
             LegInput::Gone(reason) => {

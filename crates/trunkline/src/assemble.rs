@@ -80,6 +80,7 @@ pub(crate) fn agent(name: &str, config: &AgentConfig) -> Agent {
         },
         turn,
         detector: DetectorConfig::default(),
+        ..Agent::default()
     }
 }
 

@@ -4,9 +4,44 @@ use std::time::Duration;
 
 use crate::{GateConfig, PatienceConfig};
 
+/// Who ends the caller's turns, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// Turns end by themselves.
+    Automatic {
+        /// Whether a reply follows a turn. Yes on the telephone.
+        replies: bool,
+        /// Whether a reply stops when the caller interrupts it. Yes on the telephone.
+        yields: bool,
+    },
+    /// A program at the caller's end says when a turn ends, and when to reply. Voice activity decides
+    /// nothing.
+    Manual,
+}
+
+impl Default for Taking {
+    fn default() -> Self {
+        Self::Automatic { replies: true, yields: true }
+    }
+}
+
+/// What happens when a model fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// We apologize and hang up.
+    #[default]
+    Apologize,
+    /// The reply or turn is lost and the call goes on: a program at the caller's end is told.
+    GoOn,
+}
+
 /// How a conversation takes turns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TurnConfig {
+    /// Who ends the caller's turns.
+    pub taking: Taking,
+    /// What happens when a model fails.
+    pub on_failure: OnFailure,
     /// How long a silence ends a turn.
     pub patience: PatienceConfig,
     /// When sound counts as somebody's words.
@@ -103,6 +138,9 @@ pub struct SilenceConfig {
     /// Silence after our last words before the caller is asked whether they are there, and again
     /// between the prompts. 8 s: shorter, and people who look something up are pestered.
     pub prompt_after: Duration,
+    /// Silence after which the agent speaks of its own accord, by a reply of the model to the chat as it
+    /// is, once until the caller speaks again. `None`, the default: it does not.
+    pub idle_after: Option<Duration>,
     /// How often the recognizer may fail in a row before we apologize and end. 2: the first time the
     /// caller is asked to say it again.
     pub hearing_failures: u32,
@@ -110,7 +148,7 @@ pub struct SilenceConfig {
 
 impl Default for SilenceConfig {
     fn default() -> Self {
-        Self { prompt_after: Duration::from_secs(8), hearing_failures: 2 }
+        Self { prompt_after: Duration::from_secs(8), idle_after: None, hearing_failures: 2 }
     }
 }
 

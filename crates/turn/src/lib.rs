@@ -16,7 +16,9 @@ mod transcript;
 mod vocabulary;
 mod words;
 
-pub use config::{LimitsConfig, OverlapConfig, Script, SilenceConfig, TurnConfig};
+pub use config::{
+    LimitsConfig, OnFailure, OverlapConfig, Script, SilenceConfig, Taking, TurnConfig,
+};
 pub use conversation::Conversation;
 pub use detector::{DetectorConfig, SpeechDetector, SpeechEdge};
 pub use gate::{GateConfig, StrongEvidence, judge};

@@ -43,6 +43,18 @@ impl Default for PatienceConfig {
 }
 
 impl PatienceConfig {
+    /// Every turn ends after this much silence, whatever was said.
+    pub fn fixed(silence: Duration) -> Self {
+        Self {
+            finished: silence,
+            typical: silence,
+            unfinished: silence,
+            dictating: silence,
+            longest: silence,
+            ..Self::default()
+        }
+    }
+
     /// The same with all silences `factor` times as long.
     #[must_use]
     pub fn scaled(self, factor: f32) -> Self {

@@ -48,6 +48,7 @@ impl Desk {
             script: Script::default(),
             turn: TurnConfig::default(),
             detector: DetectorConfig::default(),
+            ..Agent::default()
         };
         let plan = Plan {
             call: CallId::new(),

@@ -55,6 +55,7 @@ fn mouth(replies: &[&str]) -> (Mouth, Fakes) {
         script: Script::default(),
         turn: TurnConfig::default(),
         detector: DetectorConfig::default(),
+        ..Agent::default()
     };
     let plan = Plan {
         call: CallId::new(),

@@ -82,6 +82,7 @@ impl Call {
             script: self.script.clone(),
             turn: turn_config(),
             detector: DetectorConfig::default(),
+            ..Agent::default()
         };
         let plan = Plan {
             call: CallId::new(),

@@ -116,6 +116,7 @@ async fn a_flush_stops_the_reply_within_60_ms() {
                 LegInput::Pressed(_)
                 | LegInput::Played(_)
                 | LegInput::Sounding(_)
+                | LegInput::Directed(_)
                 | LegInput::Held
                 | LegInput::Resumed => {}
             }

@@ -113,6 +113,7 @@ fn note(input: LegInput, heard: &mut Heard) {
         LegInput::Played(mark) => format!("played {}", mark.clause),
         LegInput::Sounding(_) => "sounding".to_owned(),
         LegInput::Flushed { .. } => "flushed".to_owned(),
+        LegInput::Directed(direction) => format!("{direction:?}"),
         LegInput::Held => "held".to_owned(),
         LegInput::Resumed => "resumed".to_owned(),
         LegInput::Gone(reason) => {
