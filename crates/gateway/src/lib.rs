@@ -21,6 +21,6 @@ pub use journal::{Journal, JournalTasks};
 pub use metrics::Metrics;
 pub use observers::Observers;
 pub use readiness::Readiness;
-pub use router::Operator;
+pub use router::{Intake, Operator};
 pub use server::Server;
 pub use store::{SqliteStore, Store};

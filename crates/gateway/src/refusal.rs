@@ -1,6 +1,6 @@
 //! Answers that say no, in the shape that OpenAI's clients read.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     Json,
@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Value, json};
 use trunkline_inference::ModelError;
 
-use crate::GatewayError;
+use crate::{GatewayError, router::intake::Kind};
 
 /// `{"error":{"message","type","param","code"}}`; `param` and `code` may be null.
 #[derive(Debug)]
@@ -20,19 +20,21 @@ pub(crate) struct Refusal {
     message: String,
     param: Option<Cow<'static, str>>,
     code: Option<&'static str>,
-    retry_after_s: Option<u32>,
+    retry_after: Option<Duration>,
 }
 
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 /// When a client that met a busy server may try again.
-const BUSY_RETRY_S: u32 = 1;
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// When one that met a server which still loads its models may.
-const LOADING_RETRY_S: u32 = 5;
+const LOADING_RETRY: Duration = Duration::from_secs(5);
+/// When one that met a server which stops may: another one has taken over by then.
+const STOPPING_RETRY: Duration = Duration::from_secs(5);
 
 impl Refusal {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), param: None, code: None, retry_after_s: None }
+        Self { status, kind, message: message.into(), param: None, code: None, retry_after: None }
     }
 
     fn with(self, param: impl Into<Cow<'static, str>>) -> Self {
@@ -96,13 +98,34 @@ impl Refusal {
     /// All that may be at work at once is.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
-        Self { retry_after_s: Some(BUSY_RETRY_S), ..refusal.coded("rate_limit_exceeded") }
+        Self { retry_after: Some(BUSY_RETRY), ..refusal.coded("rate_limit_exceeded") }
+    }
+
+    /// A key's requests or tokens of the minute are used up.
+    pub(crate) fn over_limit(what: Kind, wait: Duration) -> Self {
+        let what = match what {
+            Kind::Requests => "requests",
+            Kind::Tokens => "tokens",
+        };
+        let message = format!(
+            "the limit of {what} a minute is reached: try again in {} ms",
+            wait.as_millis().max(1)
+        );
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, what, message);
+        Self { retry_after: Some(wait), ..refusal.coded("rate_limit_exceeded") }
+    }
+
+    /// The server takes no more requests.
+    pub(crate) fn stopping() -> Self {
+        let message = "the server is stopping; try again";
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, message);
+        Self { retry_after: Some(STOPPING_RETRY), ..refusal.coded("server_stopping") }
     }
 
     pub(crate) fn loading() -> Self {
         let message = "the models are being loaded; try again in some seconds";
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, message);
-        Self { retry_after_s: Some(LOADING_RETRY_S), ..refusal.coded("models_loading") }
+        Self { retry_after: Some(LOADING_RETRY), ..refusal.coded("models_loading") }
     }
 
     pub(crate) fn no_such_route(message: String) -> Self {
@@ -175,8 +198,11 @@ impl IntoResponse for Refusal {
             // The rest of the body is not read, so the connection cannot serve another request.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(seconds) = self.retry_after_s {
-            headers.insert(header::RETRY_AFTER, seconds.into());
+        if let Some(wait) = self.retry_after {
+            // OpenAI's clients read both, the finer first.
+            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+            headers.insert(header::RETRY_AFTER, ms.div_ceil(1000).into());
+            headers.insert("retry-after-ms", ms.into());
         }
         response
     }

@@ -1,10 +1,12 @@
 //! Every route of the HTTP face.
 
 mod calls;
+mod cors;
 pub(crate) mod guard;
 mod health;
+pub(crate) mod intake;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,12 +17,18 @@ use axum::{
     routing::get,
 };
 
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
 use crate::{
     GatewayConfig, Journal, Metrics, Readiness, Store,
     openai::{self, Api},
     refusal,
 };
 pub use guard::Access;
+pub use intake::Intake;
+
+/// How long a program may pause while it sends a body.
+const SENDING_TIME: Duration = Duration::from_secs(30);
 
 /// What the routes work with. Cloning shares it.
 #[derive(Clone)]
@@ -35,6 +43,8 @@ pub struct Operator {
     pub readiness: Readiness,
     /// Serves programs.
     pub api: Api,
+    /// Takes their requests in.
+    pub intake: Intake,
 }
 
 impl FromRef<Operator> for Api {
@@ -55,8 +65,13 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
     let for_programs = Router::new()
         .route("/v1/models", get(openai::models::list))
         .route("/v1/models/{id}", get(openai::models::show))
+        // Here rather than below: browsers ask with OPTIONS, which no route has, and `cors` answers.
+        .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))
-        .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_api_key));
+        .route_layer(middleware::from_fn_with_state(operator.intake.clone(), intake::take_in))
+        .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_api_key))
+        .layer(RequestBodyTimeoutLayer::new(SENDING_TIME))
+        .layer(cors::layer(&operator.api.config));
     Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

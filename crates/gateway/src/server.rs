@@ -13,16 +13,20 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{GatewayConfig, GatewayError};
 
 /// Connections at once. Past that new ones wait in the system's backlog.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 1024;
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// The longest head of a request.
 const HEAD_BYTES: usize = 32 * 1024;
+/// How long a client may take to read a piece of an answer. One that reads nothing would keep a model's
+/// slot for ever.
+const READING_TIME: Duration = Duration::from_secs(60);
 /// How long requests may take to finish when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// How long to wait when no more connections can be taken, for want of file descriptors, say.
@@ -89,7 +93,10 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES);
     let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(READING_TIME));
+    let stream = TokioIo::new(Box::pin(stream));
+    let connection = builder.serve_connection(stream, service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => served,

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    DataDir, GatewayError, Journal, JournalTasks, Metrics, Observers, Operator, Readiness, Server,
-    SqliteStore, Store,
+    DataDir, GatewayError, Intake, Journal, JournalTasks, Metrics, Observers, Operator, Readiness,
+    Server, SqliteStore, Store,
     openai::{Api, Named, Served},
     router,
 };
@@ -62,9 +62,16 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
             () = stop.cancelled() => break,
         }
     }
-    tracing::info!(calls = front.sessions.running(), "stopping: calls in progress may finish");
+    tracing::info!(
+        calls = front.sessions.running(),
+        "stopping: calls and requests in progress may finish"
+    );
     desk.readiness.mark_not_ready("sip", "the server is stopping");
-    front.sessions.drain(DRAIN).await;
+    let requests = timeout(DRAIN, desk.intake.drain());
+    let (_, requests) = tokio::join!(front.sessions.drain(DRAIN), requests);
+    if requests.is_err() {
+        tracing::warn!("requests of programs are cut off: they took too long");
+    }
     sip.shutdown(GOODBYE).await;
     desk.close().await
 }
@@ -74,6 +81,7 @@ struct Desk {
     readiness: Readiness,
     metrics: Metrics,
     api: Api,
+    intake: Intake,
     observers: Arc<Observers>,
     journal_tasks: JournalTasks,
     http: std::net::SocketAddr,
@@ -100,19 +108,21 @@ impl Desk {
         let server = Server::bind(&config.gateway).await?;
         let http = server.address();
         let api = Api::new(&config.api);
+        let intake = Intake::new(&config.api, metrics.clone());
         let operator = Operator {
             store,
             journal: journal.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             api: api.clone(),
+            intake: intake.clone(),
         };
         let observers =
             Arc::new(Observers::new(vec![Arc::new(journal), Arc::new(metrics.clone())]));
         let stop = CancellationToken::new();
         let mut serving = JoinSet::new();
         serving.spawn(server.run(router::router(operator, &config.gateway), stop.clone()));
-        Ok(Self { readiness, metrics, api, observers, journal_tasks, http, serving, stop })
+        Ok(Self { readiness, metrics, api, intake, observers, journal_tasks, http, serving, stop })
     }
 
     async fn close(mut self) -> Result<(), Failure> {

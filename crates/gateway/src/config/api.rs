@@ -33,6 +33,11 @@ pub struct ApiConfig {
     pub max_audio_minutes: u32,
     /// Requests that may be at work at once, 1 to 4096; more are answered 429. Default 64.
     pub max_requests: u32,
+    /// Requests that each key may send in a minute; more are answered 429. Default 0: no limit.
+    pub requests_per_minute: u32,
+    /// Tokens of the language model that each key may take in a minute, prompts and replies together.
+    /// Default 0: no limit.
+    pub tokens_per_minute: u32,
     /// Seconds that an answer may take to begin, 1 to 3600. Default 600, as long as OpenAI's clients wait.
     pub timeout_seconds: u32,
 }
@@ -48,6 +53,8 @@ impl Default for ApiConfig {
             max_upload_mib: 25,
             max_audio_minutes: 240,
             max_requests: 64,
+            requests_per_minute: 0,
+            tokens_per_minute: 0,
             timeout_seconds: 600,
         }
     }

@@ -30,7 +30,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if !inner.is_data() || path == "." {
+        // A path that begins with a number: the body is a list.
+        if !inner.is_data() || path == "." || path.starts_with('[') {
             let message = format!("the body is not the JSON that is expected: {inner}");
             return Refusal::bad_request(message, "invalid_json");
         }

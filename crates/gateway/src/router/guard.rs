@@ -48,6 +48,15 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
+    /// What logs and metrics call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Program(_) => "api",
+            Self::Anyone => "unknown",
+        }
+    }
+
     /// What keeps the evaluated prompts of one key's requests from those of others.
     pub(crate) fn cache_salt(self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -96,7 +105,15 @@ fn came_straight_from_this_machine(headers: &HeaderMap) -> bool {
     let proxied = headers.contains_key(header::FORWARDED)
         || headers.contains_key(HeaderName::from_static("x-forwarded-for"));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    !proxied && host.is_some_and(names_loopback)
+    !proxied && host.is_some_and(names_loopback) && !is_sent_by_a_page_from_elsewhere(headers)
+}
+
+/// Whether a browser sent the request for a page of another machine: browsers send such requests, and
+/// open such WebSockets, before they ask anybody.
+fn is_sent_by_a_page_from_elsewhere(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    !host.is_some_and(|(_, host)| names_loopback(host))
 }
 
 fn names_loopback(host: &str) -> bool {
@@ -256,12 +273,14 @@ mod tests {
     #[test]
     fn on_loopback_proxies_and_rebound_names_need_a_key() {
         let access = access("127.0.0.1:8080", &["key"]);
-        let strangers: [&[(&'static str, &str)]; 6] = [
+        let strangers: [&[(&'static str, &str)]; 8] = [
             &[("host", "attacker.example:8080")],
             &[("host", "127.0.0.1.attacker.example")],
             &[("host", "10.0.0.1")],
             &[("host", "localhost"), ("x-forwarded-for", "203.0.113.7")],
             &[("host", "localhost"), ("forwarded", "for=203.0.113.7")],
+            &[("host", "localhost"), ("origin", "https://page.example")],
+            &[("host", "localhost"), ("origin", "null")],
             &[],
         ];
         for stranger in strangers {

@@ -4,6 +4,7 @@
 mod crash;
 mod failures;
 mod http;
+mod programs;
 mod record;
 mod rotation;
 mod sample;

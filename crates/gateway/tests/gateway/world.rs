@@ -14,8 +14,8 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    ApiConfig, DataDir, GatewayConfig, GatewayError, Journal, JournalTasks, Metrics, Operator,
-    Readiness, Server, SqliteStore, Store,
+    ApiConfig, DataDir, GatewayConfig, GatewayError, Intake, Journal, JournalTasks, Metrics,
+    Operator, Readiness, Server, SqliteStore, Store,
     journal::{Entry, Recovered},
     openai::Api,
     router::router,
@@ -156,6 +156,14 @@ pub(crate) struct Face {
 
 impl Face {
     pub(crate) async fn open(path: &Path, config: &GatewayConfig) -> Self {
+        Self::open_for_programs(path, config, &ApiConfig::default()).await
+    }
+
+    pub(crate) async fn open_for_programs(
+        path: &Path,
+        config: &GatewayConfig,
+        api: &ApiConfig,
+    ) -> Self {
         let world = World::start(path).await;
         let readiness = Readiness::new(&["models", "sip"]);
         let operator = Operator {
@@ -163,7 +171,8 @@ impl Face {
             journal: world.journal.clone(),
             metrics: world.metrics.clone(),
             readiness: readiness.clone(),
-            api: Api::new(&ApiConfig::default()),
+            api: Api::new(api),
+            intake: Intake::new(api, world.metrics.clone()),
         };
         let server = Server::bind(config).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));

@@ -1,0 +1,207 @@
+//! How many requests of programs are taken in, and for how long: each key's allowance, requests at
+//! once, time to answer; and the headers that tell of it.
+
+mod allowance;
+mod held;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    extract::{Extension, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+pub(crate) use self::allowance::Kind;
+use self::{
+    allowance::{Allowances, Standing},
+    held::Held,
+};
+use super::guard::Caller;
+use crate::{ApiConfig, Metrics, refusal::Refusal};
+
+/// The version of OpenAI's API that is spoken.
+const OPENAI_VERSION: &str = "2020-10-01";
+
+/// What is taken in. Cloning shares it.
+#[derive(Clone)]
+pub struct Intake {
+    at_once: Arc<Semaphore>,
+    most: u32,
+    is_closed: Arc<AtomicBool>,
+    answer_time: Duration,
+    allowances: Arc<Allowances>,
+    metrics: Metrics,
+}
+
+/// Takes note of what a request cost. In the extensions of every request of a program.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    allowances: Arc<Allowances>,
+    caller: Caller,
+}
+
+impl Meter {
+    /// The request took so many tokens; counted against what its key may take in a minute.
+    pub(crate) fn spent(&self, tokens: u32) {
+        self.allowances.spend(self.caller, tokens, Instant::now().into_std());
+    }
+}
+
+impl Intake {
+    /// As `config` says.
+    pub fn new(config: &ApiConfig, metrics: Metrics) -> Self {
+        let most = config.max_requests.max(1);
+        Self {
+            at_once: Arc::new(Semaphore::new(most as usize)),
+            most,
+            is_closed: Arc::default(),
+            answer_time: Duration::from_secs(config.timeout_seconds.into()),
+            allowances: Arc::new(Allowances::new(config)),
+            metrics,
+        }
+    }
+
+    /// Takes no more requests, and waits until those at work are over.
+    pub async fn drain(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        // Closed by nobody; once all permits are here nothing is at work.
+        drop(self.at_once.acquire_many(self.most).await);
+    }
+}
+
+/// Lets a request of a program in, or says why not.
+pub(super) async fn take_in(
+    State(intake): State<Intake>,
+    Extension(caller): Extension<Caller>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    if intake.is_closed.load(Ordering::Acquire) {
+        return Refusal::stopping().into_response();
+    }
+    let standing = match intake.allowances.take(caller, started.into_std()) {
+        Ok(standing) => standing,
+        Err(refused) => {
+            intake.metrics.rate_limited(caller.name());
+            let wait = refused.wait;
+            let mut response = Refusal::over_limit(refused.what, wait).into_response();
+            tell_standing(response.headers_mut(), &refused.standing);
+            return response;
+        }
+    };
+    let Ok(permit) = Arc::clone(&intake.at_once).try_acquire_owned() else {
+        intake.metrics.rate_limited(caller.name());
+        return Refusal::busy("as many requests are at work as may be; try again").into_response();
+    };
+    request.extensions_mut().insert(Meter { allowances: Arc::clone(&intake.allowances), caller });
+    let answered = timeout(intake.answer_time, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
+    let headers = response.headers_mut();
+    tell_standing(headers, &standing);
+    headers.insert("openai-version", HeaderValue::from_static(OPENAI_VERSION));
+    set(headers, "openai-processing-ms", started.elapsed().as_millis().to_string());
+    response.map(|body| axum::body::Body::new(Held::new(body, permit)))
+}
+
+/// `x-ratelimit-*`, where there is a limit.
+fn tell_standing(headers: &mut HeaderMap, standing: &Standing) {
+    let limits = [(&standing.requests, REQUESTS), (&standing.tokens, TOKENS)];
+    for (left, [limit, remaining, reset]) in limits {
+        let Some(left) = left else { continue };
+        set(headers, limit, left.limit.to_string());
+        set(headers, remaining, left.remaining.to_string());
+        set(headers, reset, allowance::written(left.reset));
+    }
+}
+
+const REQUESTS: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+const TOKENS: [&str; 3] =
+    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+
+fn set(headers: &mut HeaderMap, name: &'static str, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    fn intake(most: u32, seconds: u32) -> Intake {
+        let config =
+            ApiConfig { max_requests: most, timeout_seconds: seconds, ..ApiConfig::default() };
+        Intake::new(&config, Metrics::new(Duration::from_secs(2)))
+    }
+
+    /// A route that answers at once with a body that never ends, and one that never answers.
+    fn service(intake: &Intake) -> TowerToHyperService<Router> {
+        let endless = || async {
+            Body::from_stream(futures::stream::pending::<Result<String, std::io::Error>>())
+        };
+        let router = Router::new()
+            .route("/endless", get(endless))
+            .route("/never", get(std::future::pending::<()>))
+            .route("/quick", get(|| async { "done" }))
+            .route_layer(middleware::from_fn_with_state(intake.clone(), take_in))
+            .layer(Extension(Caller::Operator));
+        TowerToHyperService::new(router)
+    }
+
+    fn to(path: &str) -> Request {
+        Request::builder().uri(path).body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_at_work_until_its_answer_is_sent_whole_or_given_up() {
+        let intake = intake(1, 10);
+        let service = service(&intake);
+        let first = service.call(to("/endless")).await.unwrap();
+        assert_eq!(first.status(), 200);
+        let refused = service.call(to("/quick")).await.unwrap();
+        assert_eq!(refused.status(), 429);
+        assert!(refused.headers().contains_key("retry-after"));
+        drop(first);
+        assert_eq!(service.call(to("/quick")).await.unwrap().status(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_begin_in_time_is_a_refusal_that_frees_its_place() {
+        let intake = intake(1, 10);
+        let service = service(&intake);
+        assert_eq!(service.call(to("/never")).await.unwrap().status(), 503);
+        assert_eq!(service.call(to("/quick")).await.unwrap().status(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_drains_refuses_new_requests_and_waits_for_the_others() {
+        let intake = intake(4, 10);
+        let service = service(&intake);
+        let running = service.call(to("/endless")).await.unwrap();
+        let second = Duration::from_secs(1);
+        assert!(timeout(second, intake.drain()).await.is_err());
+        let refused = service.call(to("/quick")).await.unwrap();
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.headers()["retry-after"], "5");
+        drop(running);
+        assert!(timeout(second, intake.drain()).await.is_ok());
+    }
+}
