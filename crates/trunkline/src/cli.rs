@@ -42,6 +42,8 @@ pub(crate) enum Command {
     },
     /// List, fetch and verify models.
     Models(crate::models_cli::ModelsArgs),
+    /// Make keys for programs and operators.
+    Keys(crate::keys::KeysArgs),
     /// Talk through the microphone and the speaker.
     Talk(ConfigArgs),
     /// Show the record of calls.

@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod exit;
 mod gpu;
+mod keys;
 mod models_cli;
 mod serve;
 mod sound_file;
@@ -51,6 +52,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Call(args) => call::run(args).await,
         Command::Talk(args) => talk::run(args).await,
         Command::Calls(args) => calls_cli::run(args).await,
+        Command::Keys(args) => keys::run(&args),
         Command::Speak(args) => speak::run(args).await,
         Command::Config { what: ConfigPage::Reference } => {
             print!("{}", config::reference());

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -27,6 +28,7 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let config = Arc::new(Config::load(args.config.as_deref())?);
     telemetry::start(&config.log);
+    raise_file_limit();
     let stop = stop_signal()?;
     let mut sip =
         SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
@@ -181,6 +183,16 @@ impl Front {
                 tracing::info!(%error, "the call was not answered");
             }
         }
+    }
+}
+
+/// Allows as many open files as the system lets us: each call has two sockets, each request one, and many
+/// systems begin with 1024.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::debug!(%error, limit = limit.current, "the limit of open files stays as it is");
     }
 }
 
