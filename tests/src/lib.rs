@@ -3,10 +3,12 @@
 //! Tests are in `tests/tests/`, one file a story. They need the built program's path in
 //! `TRUNKLINE_BIN`, as `make test` sets it; without it they say so and pass.
 
+mod fuzz;
 mod http;
 mod ports;
 mod server;
 
+pub use fuzz::{FuzzedRequest, Fuzzer};
 pub use http::{Answer, get};
 pub use ports::free_port;
 pub use server::{Server, StartError};
