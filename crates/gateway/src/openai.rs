@@ -3,9 +3,21 @@
 pub mod aliases;
 pub mod api;
 pub(crate) mod body;
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod embeddings;
+mod format;
+mod history;
+mod logprobs;
 pub(crate) mod models;
+mod part;
+mod reply;
+mod sampling;
 pub mod served;
 pub(crate) mod sse;
+mod stamp;
+mod text_or;
+mod tools;
 
 pub use api::Api;
 pub use served::{Named, Served};

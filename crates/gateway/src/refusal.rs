@@ -56,6 +56,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, INVALID, message).coded(code)
     }
 
+    /// Something that every request says and this one does not.
+    pub(crate) fn missing_param(param: String) -> Self {
+        let message = format!("the request does not say '{param}'");
+        Self::bad_request(message, "missing_required_parameter").with(param)
+    }
+
     /// A value that makes sense but that this server cannot honour.
     pub(crate) fn unsupported(
         param: impl Into<Cow<'static, str>>,

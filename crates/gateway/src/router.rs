@@ -14,7 +14,7 @@ use axum::{
     http::header,
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -65,6 +65,9 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
     let for_programs = Router::new()
         .route("/v1/models", get(openai::models::list))
         .route("/v1/models/{id}", get(openai::models::show))
+        .route("/v1/chat/completions", post(openai::chat::create))
+        .route("/v1/completions", post(openai::completions::create))
+        .route("/v1/embeddings", post(openai::embeddings::create))
         // Here rather than below: browsers ask with OPTIONS, which no route has, and `cors` answers.
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))

@@ -2,6 +2,7 @@
 //! leg that plays a caller, and an observer that remembers.
 
 mod caller;
+mod embedding;
 mod fakes;
 mod hearing;
 mod live;
@@ -10,6 +11,7 @@ mod speaking;
 mod world;
 
 pub use caller::{Act, ScriptedLeg, Sent};
+pub use embedding::FakeEmbedder;
 pub use fakes::{Fakes, fake_models};
 pub use hearing::{FakeEndOfTurn, FakeStt, FakeVad};
 pub use live::Live;

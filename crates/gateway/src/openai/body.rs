@@ -30,8 +30,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        // A path that begins with a number: the body is a list.
-        if !inner.is_data() || path == "." || path.starts_with('[') {
+        if let Some(field) = missing_field(&inner) {
+            let param = if path == "." { field } else { format!("{path}.{field}") };
+            return Refusal::missing_param(param);
+        }
+        if !inner.is_data() || path.starts_with(['.', '[']) {
             let message = format!("the body is not the JSON that is expected: {inner}");
             return Refusal::bad_request(message, "invalid_json");
         }
@@ -41,6 +44,13 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         Refusal::bad_request(format!("there is more than one JSON value: {error}"), "invalid_json")
     })?;
     Ok(value)
+}
+
+/// The field that is not there, where that is what is wrong.
+fn missing_field(error: &serde_json::Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, rest) = text.split_once("missing field `")?;
+    rest.split_once('`').map(|(field, _)| field.to_owned())
 }
 
 fn refuse(rejection: BytesRejection) -> Refusal {
@@ -73,6 +83,8 @@ mod tests {
         let refusal = |text: &str| parse::<Asked>(text.as_bytes()).unwrap_err().error();
         assert_eq!(refusal(r#"{"items":[{"count":1},{"count":"x"}]}"#)["param"], "items[1].count");
         assert_eq!(refusal(r#"{"items":[{"count":-1}]}"#)["param"], "items[0].count");
+        assert_eq!(refusal(r#"{"items":[{}]}"#)["param"], "items[0].count");
+        assert_eq!(refusal("{}")["param"], "items");
         for broken in ["", "{", "[1]", r#"{"items":[]} x"#, "\u{feff}{}"] {
             let error = refusal(broken);
             assert_eq!(error["code"], "invalid_json", "{broken}: {error}");

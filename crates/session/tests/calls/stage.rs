@@ -77,7 +77,7 @@ impl Call {
             instructions: "Be brief.".into(),
             voice: Voice::default(),
             language: Some("en".into()),
-            max_reply_tokens: 100,
+            max_reply_tokens: 200,
             temperature: 0.0,
             script: self.script.clone(),
             turn: turn_config(),
