@@ -1,44 +1,62 @@
 //! Replies at work: several in one batch, each on a sequence that remembers its chat.
 
 mod job;
+mod pen;
 #[cfg(test)]
 mod toy;
 
-use std::task::Context;
+use std::{sync::Arc, task::Context};
 
-use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::{Chat, Engine, ModelError, Progress, ReplyPiece, SlotId, Slots};
+use trunkline_inference::{
+    Chat, Completion, Engine, ModelError, Progress, ReplyPiece, SlotId, Slots,
+};
 
-use self::job::{Job, Work};
+use self::{
+    job::{Job, Work},
+    pen::Pen,
+};
 use crate::{
+    constraint::Grammars,
     network::{EvaluateError, Limits, Network, Row},
     plan::{self, Need, Share},
     prefix::{Sequences, shared_len},
     prompt,
     template::ChatTemplate,
-    text::MAX_TOOL_CALLS,
+    text::{Ending, MAX_TOOL_CALLS},
 };
 
-/// Pieces that one step may give a reader: text, tool calls, text and usage.
-const PIECES_PER_STEP: usize = MAX_TOOL_CALLS + 3;
+/// Pieces that one step may give a reader: probabilities and text, tool calls, probabilities and
+/// text, and usage.
+const PIECES_PER_STEP: usize = MAX_TOOL_CALLS + 5;
 /// Of two prompts that differ sooner than this many tokens from here, neither waits for the other.
 const WORTH_WAITING: usize = 8;
 /// The part of the context, one in so many, that no prompt may take: room for the reply.
 const REPLY_PART: usize = 4;
 
+/// What is to be continued.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// A chat.
+    Chat(Chat),
+    /// A text.
+    Text(Completion),
+}
+
 /// Writes replies with a language model.
 pub(crate) struct ReplyEngine<N: Network> {
     network: N,
-    template: ChatTemplate,
+    template: Arc<ChatTemplate>,
+    grammars: Grammars,
     limits: Limits,
     sequences: Sequences,
-    jobs: Vec<Option<Job<N::Sampler>>>,
+    jobs: Vec<Option<Job>>,
 }
 
 impl<N: Network> ReplyEngine<N> {
     /// An engine without jobs.
-    pub(crate) fn new(network: N, template: ChatTemplate, limits: Limits) -> Self {
+    pub(crate) fn new(network: N, template: Arc<ChatTemplate>, limits: Limits) -> Self {
         Self {
+            grammars: Grammars::new(Arc::clone(network.vocabulary())),
             network,
             template,
             limits,
@@ -46,18 +64,24 @@ impl<N: Network> ReplyEngine<N> {
             jobs: (0..limits.slots).map(|_| None).collect(),
         }
     }
+
+    /// Gets ready for replies that a grammar constrains, so that the first one does not wait for it.
+    pub(crate) fn prepare_grammars(&mut self) -> Result<(), ModelError> {
+        self.grammars.prepare().map(|_| ())
+    }
 }
 
 impl<N: Network> Engine for ReplyEngine<N> {
-    type Job = Chat;
+    type Job = Request;
     type Piece = ReplyPiece;
 
     fn slots(&self) -> usize {
         self.limits.slots
     }
 
-    fn admit(&mut self, slot: SlotId, chat: Chat) {
-        let job = self.begin(&chat).map_or_else(Job::Refused, |work| Job::Working(Box::new(work)));
+    fn admit(&mut self, slot: SlotId, request: Request) {
+        let job =
+            self.begin(&request).map_or_else(Job::Refused, |work| Job::Working(Box::new(work)));
         self.jobs[slot] = Some(job);
     }
 
@@ -94,16 +118,15 @@ impl<N: Network> Engine for ReplyEngine<N> {
 }
 
 impl<N: Network> ReplyEngine<N> {
-    /// Finds the chat's place among what has been evaluated.
-    fn begin(&mut self, chat: &Chat) -> Result<Work<N::Sampler>, ModelError> {
-        let budget = self.limits.context_tokens - self.limits.context_tokens / REPLY_PART;
-        let prompt = prompt::compose(&self.network, &self.template, chat, budget)?;
-        let is_warm_up = chat.options.max_tokens == 0;
-        // The last token is evaluated even when it was before: what follows it is asked for.
-        let most = if is_warm_up { prompt.len() } else { prompt.len() - 1 };
+    /// Finds the request's place among what has been evaluated.
+    fn begin(&mut self, request: &Request) -> Result<Work, ModelError> {
+        let (mut work, salt) = match request {
+            Request::Chat(chat) => (self.read_chat(chat)?, chat.cache_salt),
+            Request::Text(text) => (self.read_text(text)?, text.cache_salt),
+        };
         let start = self
             .sequences
-            .take(chat.cache_salt, &prompt, most)
+            .take(salt, &work.prompt, work.most_shared())
             .ok_or(ModelError::Busy { engine: "llama" })?;
         let sequence = start.sequence;
         let keep = match start.copy_from {
@@ -111,8 +134,30 @@ impl<N: Network> ReplyEngine<N> {
             None => self.network.trim(sequence, start.keep),
         };
         self.sequences.truncate(sequence, keep);
-        let sampler = self.network.sampler(&chat.options);
-        Ok(Work::new(sequence, prompt, keep, &chat.options, sampler))
+        work.begin_at(sequence, keep);
+        Ok(work)
+    }
+
+    fn read_chat(&mut self, chat: &Chat) -> Result<Work, ModelError> {
+        let vocabulary = self.network.vocabulary().as_ref();
+        let prompt = prompt::compose(vocabulary, &self.template, chat, self.prompt_budget())?;
+        let pen = if chat.options.max_tokens == 0 {
+            Pen::of_warm_up(&mut self.grammars)?
+        } else {
+            Pen::of_chat(chat, self.template.call_form(), &mut self.grammars)?
+        };
+        Ok(Work::new(prompt, chat.options.max_tokens, pen))
+    }
+
+    fn read_text(&mut self, text: &Completion) -> Result<Work, ModelError> {
+        let prompt =
+            prompt::of_text(self.network.vocabulary().as_ref(), text, self.prompt_budget())?;
+        let pen = Pen::of_text(&text.options, &mut self.grammars)?;
+        Ok(Work::new(prompt, text.options.max_tokens, pen))
+    }
+
+    fn prompt_budget(&self) -> usize {
+        self.limits.context_tokens - self.limits.context_tokens / REPLY_PART
     }
 
     /// Gives `to` the beginning of `from`; says how much of it, which is nothing when the model
@@ -147,7 +192,7 @@ impl<N: Network> ReplyEngine<N> {
             work.skip_to(keep);
         }
         if work.is_done() {
-            self.finish(slot, slots);
+            self.finish(slot, Ending::Whole, slots);
         }
     }
 
@@ -216,31 +261,40 @@ impl<N: Network> ReplyEngine<N> {
             self.sequences.extend(work.sequence, &work.pending()[..share.tokens]);
             work.evaluated(share.tokens);
             if work.awaits_token() {
-                let token = self.network.sample(row - 1, &mut work.sampler);
-                self.write(share.slot, token, slots);
+                self.write(share.slot, row - 1, slots);
             } else if work.is_done() {
-                self.finish(share.slot, slots);
+                self.finish(share.slot, Ending::Whole, slots);
             }
         }
     }
 
-    fn write(&mut self, slot: SlotId, token: LlamaToken, slots: &mut Slots<ReplyPiece>) {
+    fn write(&mut self, slot: SlotId, row: usize, slots: &mut Slots<ReplyPiece>) {
         let Some(Job::Working(work)) = &mut self.jobs[slot] else { return };
-        if self.network.is_end(token) {
-            self.finish(slot, slots);
-            return;
-        }
-        if let Some(piece) = work.write(token, &self.network.piece(token)) {
+        let pieces = match work.write(self.network.logits(row), &mut self.grammars) {
+            Ok(Some(pieces)) => pieces,
+            Ok(None) => {
+                self.finish(slot, Ending::Whole, slots);
+                return;
+            }
+            Err(error) => {
+                slots.fail(slot, error);
+                return;
+            }
+        };
+        for piece in pieces.into_iter().flatten() {
             slots.emit(slot, piece);
         }
-        if work.is_written() || self.sequences.len(work.sequence) >= self.limits.context_tokens {
-            self.finish(slot, slots);
+        if work.is_complete() {
+            self.finish(slot, Ending::Whole, slots);
+        } else if work.is_full() || self.sequences.len(work.sequence) >= self.limits.context_tokens
+        {
+            self.finish(slot, Ending::Cut, slots);
         }
     }
 
-    fn finish(&mut self, slot: SlotId, slots: &mut Slots<ReplyPiece>) {
+    fn finish(&mut self, slot: SlotId, ending: Ending, slots: &mut Slots<ReplyPiece>) {
         let Some(Job::Working(work)) = &mut self.jobs[slot] else { return };
-        for piece in work.finish() {
+        for piece in work.finish(ending) {
             slots.emit(slot, piece);
         }
         slots.finish(slot);
@@ -257,7 +311,7 @@ impl<N: Network> ReplyEngine<N> {
         }
     }
 
-    fn work(&self, slot: SlotId) -> Option<&Work<N::Sampler>> {
+    fn work(&self, slot: SlotId) -> Option<&Work> {
         match &self.jobs[slot] {
             Some(Job::Working(work)) => Some(work),
             Some(Job::Refused(_)) | None => None,

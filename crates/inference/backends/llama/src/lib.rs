@@ -5,11 +5,13 @@
 //! one token when a reply's stream is dropped.
 
 mod config;
+mod constraint;
 mod cores;
 mod engine;
 mod evaluator;
 mod libraries;
 mod llama;
+mod logprobs;
 mod logs;
 mod network;
 mod plan;
@@ -17,8 +19,10 @@ mod prefix;
 mod prompt;
 #[cfg(test)]
 mod real_tests;
+mod sampling;
 mod template;
 mod text;
+mod vocabulary;
 mod weights;
 
 pub use config::LlamaConfig;

@@ -1,10 +1,20 @@
 //! The chat model: a lane around the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use trunkline_inference::{Chat, ChatModel, Lane, ModelError, Priority, ReplyStream, lane::Load};
+use trunkline_inference::{
+    Chat, ChatModel, Completion, Lane, ModelError, Priority, ReplyStream, lane::Load,
+};
 
-use crate::{config::LlamaConfig, engine::ReplyEngine, template::ChatTemplate, weights::Weights};
+use crate::{
+    config::LlamaConfig,
+    engine::{ReplyEngine, Request},
+    network::Network,
+    prompt,
+    template::ChatTemplate,
+    vocabulary::Vocabulary,
+    weights::Weights,
+};
 
 const NAME: &str = "llama";
 
@@ -13,6 +23,13 @@ const NAME: &str = "llama";
 #[derive(Clone)]
 pub struct Llama {
     lane: Lane<ReplyEngine<Weights>>,
+    prompts: Arc<OnceLock<Prompts>>,
+}
+
+/// What makes prompts of chats: read by the lane and by whoever counts tokens.
+struct Prompts {
+    template: Arc<ChatTemplate>,
+    vocabulary: Arc<dyn Vocabulary>,
 }
 
 impl Llama {
@@ -20,15 +37,23 @@ impl Llama {
     ///
     /// Says [`ModelError::Missing`] or [`ModelError::Corrupt`] of a file that cannot be used.
     pub fn load(config: LlamaConfig) -> Result<Self, ModelError> {
+        let prompts = Arc::new(OnceLock::new());
+        let shared = Arc::clone(&prompts);
         let load_engine = move || {
             let weights = Weights::load(&config)?;
             let template =
                 ChatTemplate::of_model(weights.chat_template().as_deref(), weights.token_texts())
                     .map_err(|reason| ModelError::Corrupt { path: config.model.clone(), reason })?;
+            let template = Arc::new(template);
+            let vocabulary = Arc::clone(weights.vocabulary());
+            shared.get_or_init(|| Prompts { template: Arc::clone(&template), vocabulary });
             let limits = weights.limits(&config);
-            Ok(ReplyEngine::new(weights, template, limits))
+            let mut engine = ReplyEngine::new(weights, template, limits);
+            engine.prepare_grammars()?;
+            Ok(engine)
         };
-        Ok(Self { lane: Lane::start(NAME, Priority::BehindAudio, load_engine)? })
+        let lane = Lane::start(NAME, Priority::BehindAudio, load_engine)?;
+        Ok(Self { lane, prompts })
     }
 
     /// Replies being worked on, warm-ups included.
@@ -39,7 +64,17 @@ impl Llama {
 
 impl ChatModel for Llama {
     fn reply(&self, chat: Chat) -> ReplyStream {
-        self.lane.open(chat)
+        self.lane.open(Request::Chat(chat))
+    }
+
+    fn complete(&self, completion: Completion) -> ReplyStream {
+        self.lane.open(Request::Text(completion))
+    }
+
+    fn count_tokens(&self, chat: &Chat) -> Option<u32> {
+        let Prompts { template, vocabulary } = self.prompts.get()?;
+        let tokens = prompt::count(vocabulary.as_ref(), template, chat).ok()?;
+        u32::try_from(tokens).ok()
     }
 
     fn lane_load(&self) -> Option<Arc<Load>> {

@@ -1,8 +1,11 @@
-//! What the engine asks of a language model: tokens in, the next token out, over several sequences
-//! whose evaluated tokens the model remembers.
+//! What the engine asks of a language model: tokens in, what it thinks of the next one out, over
+//! several sequences whose evaluated tokens the model remembers.
+
+use std::sync::Arc;
 
 use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::ChatOptions;
+
+use crate::vocabulary::Vocabulary;
 
 /// A token to be evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,22 +43,10 @@ pub(crate) struct Limits {
 
 /// A language model and what it remembers. Sequences are numbered from 0.
 pub(crate) trait Network {
-    /// Chooses the next token, with the randomness of one reply.
-    type Sampler;
-
-    /// The tokens of a text, the texts of control tokens read as such.
-    fn tokenize(&self, text: &str) -> Vec<LlamaToken>;
-    /// The texts of the control tokens.
-    fn control_texts(&self) -> &[String];
-    /// The bytes that a token stands for; none for control tokens. May end inside a character.
-    fn piece(&self, token: LlamaToken) -> Vec<u8>;
-    /// Whether the token ends a reply.
-    fn is_end(&self, token: LlamaToken) -> bool;
+    /// Its tokens.
+    fn vocabulary(&self) -> &Arc<dyn Vocabulary>;
     /// Whether a sequence can be cut anywhere; false for models with a running state.
     fn can_trim(&self) -> bool;
-    /// A sampler for one reply.
-    fn sampler(&self, options: &ChatOptions) -> Self::Sampler;
-
     /// Forgets all of a sequence from `keep` on. Says how much is left: less when the model cannot.
     fn trim(&mut self, sequence: usize, keep: usize) -> usize;
     /// Makes `to`, which is empty, remember the first `keep` tokens of `from`.
@@ -67,6 +58,6 @@ pub(crate) trait Network {
         rows: &[Row],
         is_abandoned: &dyn Fn() -> bool,
     ) -> Result<(), EvaluateError>;
-    /// The token after row number `row` of the last evaluation.
-    fn sample(&mut self, row: usize, sampler: &mut Self::Sampler) -> LlamaToken;
+    /// What the model thinks of each token after row number `row` of the last evaluation.
+    fn logits(&mut self, row: usize) -> &[f32];
 }

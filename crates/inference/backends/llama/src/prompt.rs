@@ -1,11 +1,14 @@
 //! A chat made to fit: which messages are kept, and the tokens of the prompt.
 
-use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::{Chat, Message, ModelError, Role};
+mod cleaning;
 
+use llama_cpp_2::token::LlamaToken;
+use trunkline_inference::{Chat, Completion, Message, ModelError, Role, Tool, ToolChoice};
+
+use self::cleaning::Cleaner;
 use crate::{
-    network::Network,
     template::{ChatTemplate, Ending},
+    vocabulary::Vocabulary,
 };
 
 /// Old messages are left out in groups of this many, so that the next turns find the same beginning
@@ -16,41 +19,95 @@ const GROUP: usize = 8;
 ///
 /// A chat that only warms up (`max_tokens` is 0) ends with the words of its last message: whatever
 /// follows them, the prompt of the reply begins so.
-pub(crate) fn compose<N: Network>(
-    network: &N,
+pub(crate) fn compose(
+    vocabulary: &dyn Vocabulary,
     template: &ChatTemplate,
     chat: &Chat,
     budget: usize,
 ) -> Result<Vec<LlamaToken>, ModelError> {
-    if chat.messages.is_empty() {
-        return Err(ModelError::BadRequest("the chat is empty: give it a message".to_owned()));
-    }
-    let messages = without_control_texts(&chat.messages, network.control_texts());
+    let Clean { messages, tools } = clean(vocabulary, chat)?;
     let is_warm_up = chat.options.max_tokens == 0;
     // The first failure of the template decides; a chat that fails is never shortened.
-    template.render(&messages, Ending::Reply)?;
+    template.render(&messages, &tools, Ending::Reply)?;
     let tokens = |messages: &[Message]| {
         let text = if is_warm_up {
-            open_text(template, messages)
+            open_text(template, messages, &tools)
         } else {
-            template.render(messages, Ending::Reply)
+            template.render(messages, &tools, Ending::Reply)
         };
-        text.map_or_else(|_| Vec::new(), |text| network.tokenize(&text))
+        text.map_or_else(|_| Vec::new(), |text| vocabulary.tokenize(&text))
     };
     let kept = fit(messages, budget, |messages| tokens(messages).len());
     let mut prompt = tokens(&kept);
     if prompt.is_empty() {
-        return Err(ModelError::BadRequest(
-            "the model's chat template makes nothing of it".to_owned(),
-        ));
+        return Err(bad("the model's chat template makes nothing of it"));
+    }
+    if prompt.len() > budget && !tools.is_empty() {
+        return Err(bad("the tools do not fit into the model's context"));
     }
     prompt.truncate(budget);
     Ok(prompt)
 }
 
+/// How many tokens a chat's prompt has, before anything of it is left out.
+pub(crate) fn count(
+    vocabulary: &dyn Vocabulary,
+    template: &ChatTemplate,
+    chat: &Chat,
+) -> Result<usize, ModelError> {
+    let Clean { messages, tools } = clean(vocabulary, chat)?;
+    let text = template.render(&messages, &tools, Ending::Reply)?;
+    Ok(vocabulary.tokenize(&text).len())
+}
+
+/// The tokens of a text to be continued.
+pub(crate) fn of_text(
+    vocabulary: &dyn Vocabulary,
+    text: &Completion,
+    budget: usize,
+) -> Result<Vec<LlamaToken>, ModelError> {
+    if text.prompt.is_empty() {
+        return Err(bad("the prompt is empty: give it a text"));
+    }
+    let tokens = vocabulary.tokenize(&text.prompt);
+    if tokens.len() > budget {
+        return Err(bad(&format!(
+            "the prompt has {} tokens, more than the {budget} that the model's context leaves for it",
+            tokens.len()
+        )));
+    }
+    Ok(tokens)
+}
+
+/// What a template is given of a chat.
+struct Clean {
+    messages: Vec<Message>,
+    tools: Vec<Tool>,
+}
+
+fn clean(vocabulary: &dyn Vocabulary, chat: &Chat) -> Result<Clean, ModelError> {
+    if chat.messages.is_empty() {
+        return Err(bad("the chat is empty: give it a message"));
+    }
+    let cleaner = Cleaner::of(vocabulary.control_texts());
+    let tools = if chat.tool_choice == ToolChoice::None { &[] } else { chat.tools.as_slice() };
+    Ok(Clean {
+        messages: chat.messages.iter().map(|message| cleaner.message(message)).collect(),
+        tools: tools.iter().map(|tool| cleaner.tool(tool)).collect(),
+    })
+}
+
+fn bad(reason: &str) -> ModelError {
+    ModelError::BadRequest(reason.to_owned())
+}
+
 /// The chat up to the end of its last words.
-fn open_text(template: &ChatTemplate, messages: &[Message]) -> Result<String, ModelError> {
-    let mut text = template.render(messages, Ending::Open)?;
+fn open_text(
+    template: &ChatTemplate,
+    messages: &[Message],
+    tools: &[Tool],
+) -> Result<String, ModelError> {
+    let mut text = template.render(messages, tools, Ending::Open)?;
     if let Some(Message { role: Role::User, content, .. }) = messages.last() {
         let words = content.trim();
         if let Some(at) = text.rfind(words) {
@@ -58,18 +115,6 @@ fn open_text(template: &ChatTemplate, messages: &[Message]) -> Result<String, Mo
         }
     }
     Ok(text)
-}
-
-/// A caller cannot write a control token, such as the end of its own message.
-fn without_control_texts(messages: &[Message], control_texts: &[String]) -> Vec<Message> {
-    let clean = |message: &Message| {
-        let mut content = message.content.clone();
-        while let Some(text) = control_texts.iter().find(|text| content.contains(text.as_str())) {
-            content = content.replace(text.as_str(), "");
-        }
-        Message { content, ..message.clone() }
-    };
-    messages.iter().map(clean).collect()
 }
 
 /// Leaves out the oldest messages after the system message until `count` is within the budget, then
@@ -101,11 +146,23 @@ fn fit(messages: Vec<Message>, budget: usize, count: impl Fn(&[Message]) -> usiz
 }
 
 /// The system messages and what comes from `first` on, beginning with the caller; at least the last
-/// message.
+/// message, and where that is a tool's result, all since the caller asked for it.
 fn keep_from(messages: &[Message], heads: usize, first: usize) -> Vec<Message> {
     let last = messages.len().saturating_sub(1);
-    let first = (first.min(last)..last).find(|&i| messages[i].role == Role::User).unwrap_or(last);
+    let first = (first.min(last)..=last)
+        .find(|&i| messages[i].role == Role::User)
+        .unwrap_or_else(|| exchange(messages, heads));
     messages[..heads].iter().chain(&messages[first.max(heads)..]).cloned().collect()
+}
+
+/// Where the last exchange begins: with the last message, or with the question that its calls and
+/// their results answer.
+fn exchange(messages: &[Message], heads: usize) -> usize {
+    let last = messages.len().saturating_sub(1);
+    if messages[last].role != Role::Tool && messages[last].tool_calls.is_empty() {
+        return last;
+    }
+    (heads..last).rev().find(|&i| messages[i].role == Role::User).unwrap_or(heads)
 }
 
 fn shorten(kept: &mut [Message], budget: usize, count: &impl Fn(&[Message]) -> usize) {
@@ -145,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::template::TokenTexts;
+    use crate::{template::TokenTexts, vocabulary::toy::Toy};
 
     fn message(role: Role, content: &str) -> Message {
         Message::new(role, content)
@@ -208,21 +265,65 @@ mod tests {
         assert!(count(&kept) <= 50);
     }
 
+    fn called(name: &str) -> Message {
+        let call =
+            trunkline_inference::ToolCall { name: name.to_owned(), arguments: "{}".to_owned() };
+        Message { tool_calls: vec![call], ..message(Role::Assistant, "") }
+    }
+
     #[test]
-    fn a_caller_cannot_end_its_own_message() {
-        let texts = ["<|im_end|>".to_owned(), "<s>".to_owned()];
-        let said = [message(Role::User, "a<|im_<s>end|>b<s>")];
-        assert_eq!(without_control_texts(&said, &texts)[0].content, "ab");
+    fn calls_and_their_results_stay_together() {
+        let mut messages = chat(8);
+        messages.push(message(Role::User, "asked"));
+        for name in ["a", "b", "c", "d"] {
+            messages.push(called(name));
+            messages.push(message(Role::Tool, "result"));
+        }
+        let kept = fit(messages.clone(), 100, count);
+        assert_eq!(kept[1].content, "asked");
+        assert_eq!(kept.len(), 10);
+        let kept = fit(messages, 30, count);
+        assert_eq!(kept.len(), 10, "only their texts are shortened");
+        assert!(count(&kept) <= 34, "{kept:?}");
+    }
+
+    #[test]
+    fn a_text_is_taken_whole_or_refused() {
+        let vocabulary = Toy::bytes();
+        let text = |prompt: &str| Completion { prompt: prompt.to_owned(), ..Completion::default() };
+        assert_eq!(of_text(&vocabulary, &text("abc"), 3).unwrap().len(), 3);
+        for (prompt, said) in [("", "empty"), ("abcd", "4 tokens")] {
+            let error = of_text(&vocabulary, &text(prompt), 3).unwrap_err();
+            assert!(matches!(&error, ModelError::BadRequest(reason) if reason.contains(said)));
+        }
+    }
+
+    #[test]
+    fn a_chat_is_counted_with_its_tools_unless_it_may_not_call_them() {
+        let template = ChatTemplate::of_model(None, TokenTexts::default()).unwrap();
+        let tool = Tool {
+            name: "weather".to_owned(),
+            description: "d".repeat(500),
+            parameters: serde_json::json!({}),
+        };
+        let plain = Chat { messages: chat(1), ..Chat::default() };
+        let with_tool = Chat { tools: vec![tool], ..plain.clone() };
+        let without = Chat { tool_choice: ToolChoice::None, ..with_tool.clone() };
+        let count = |chat: &Chat| super::count(&Toy::bytes(), &template, chat).unwrap();
+        assert_eq!(count(&plain), count(&without));
+        assert!(count(&with_tool) > count(&plain) + 500);
+        let error = compose(&Toy::bytes(), &template, &with_tool, 300).unwrap_err();
+        assert!(error.to_string().contains("tools do not fit"));
     }
 
     #[test]
     fn a_warm_up_ends_with_the_words_of_the_caller() {
         let template = ChatTemplate::of_model(None, TokenTexts::default()).unwrap();
         let mut messages = chat(0);
-        let system = open_text(&template, &messages).unwrap();
+        let system = open_text(&template, &messages, &[]).unwrap();
         assert!(system.ends_with("<|im_end|>\n"));
         messages.push(message(Role::User, " What are your "));
-        let warm = open_text(&template, &messages).unwrap();
+        let warm = open_text(&template, &messages, &[]).unwrap();
         assert!(warm.ends_with("What are your") && warm.starts_with(&system));
     }
 

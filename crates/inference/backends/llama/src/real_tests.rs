@@ -1,9 +1,14 @@
 //! The whole backend on real models: run with `--ignored` where the models are.
 
+mod constrained;
+
 use std::path::PathBuf;
 
 use futures::{StreamExt, executor::block_on};
-use trunkline_inference::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, Role, ToolCall};
+use trunkline_inference::{
+    Chat, ChatModel, ChatOptions, FinishReason, Message, ReplyPiece, ReplyStream, Role,
+    TokenLogprobs, ToolCall,
+};
 
 use crate::{
     Llama, LlamaConfig,
@@ -29,7 +34,7 @@ fn real_templates_render_as_the_models_were_trained() {
                 .unwrap();
         let messages = chat(&["Hello", "Good morning.", "Are you open?"]).messages;
         assert_eq!(
-            template.render(&messages, Ending::Reply).unwrap(),
+            template.render(&messages, &[], Ending::Reply).unwrap(),
             format!(
                 "<|im_start|>system\n{INSTRUCTIONS}<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n\
                  <|im_start|>assistant\nGood morning.<|im_end|>\n<|im_start|>user\nAre you open?<|im_end|>\n\
@@ -39,7 +44,7 @@ fn real_templates_render_as_the_models_were_trained() {
         );
         let tool = [said(Role::User, "Book it"), said(Role::Tool, "{\"ok\": true}")];
         assert!(
-            template.render(&tool, Ending::Open).unwrap().ends_with(
+            template.render(&tool, &[], Ending::Open).unwrap().ends_with(
                 "<|im_start|>user\n<tool_response>\n{\"ok\": true}\n</tool_response><|im_end|>\n"
             ),
             "{model}"
@@ -51,11 +56,12 @@ fn real_templates_render_as_the_models_were_trained() {
 #[ignore = "needs models"]
 fn real_headers_are_single_tokens_and_never_text() {
     let weights = Weights::load(&config(SMALL)).unwrap();
-    let tokens = weights.tokenize("<|im_start|>user\nHi<|im_end|>");
+    let vocabulary = weights.vocabulary();
+    let tokens = vocabulary.tokenize("<|im_start|>user\nHi<|im_end|>");
     assert_eq!(tokens.len(), 5, "{tokens:?}");
-    assert_eq!(weights.piece(tokens[0]), b"");
-    assert!(weights.is_end(tokens[4]));
-    assert!(weights.control_texts().iter().any(|text| text == "<|im_end|>"));
+    assert_eq!(vocabulary.piece(tokens[0]), b"");
+    assert!(vocabulary.is_end(tokens[4]));
+    assert!(vocabulary.control_texts().iter().any(|text| text == "<|im_end|>"));
 }
 
 #[test]
@@ -153,27 +159,6 @@ fn real_draws_repeat_with_their_seed() {
 
 #[test]
 #[ignore = "needs models"]
-fn real_tool_calls_are_told_from_text() {
-    let tools = "You are a receptionist.\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n\
-        You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n\
-        {\"type\": \"function\", \"function\": {\"name\": \"book_appointment\", \"description\": \"Book an appointment\", \
-        \"parameters\": {\"type\": \"object\", \"properties\": {\"day\": {\"type\": \"string\"}}, \"required\": [\"day\"]}}}\n\
-        </tools>\n\nFor each function call, return a json object with function name and arguments within \
-        <tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>";
-    for model in [SMALL, LARGE] {
-        let llama = Llama::load(config(model)).unwrap();
-        let messages =
-            vec![said(Role::System, tools), said(Role::User, "Book an appointment for Monday.")];
-        let reply = run(&llama, Chat { messages, options: at_most(80), ..Chat::default() });
-        let [call] = reply.calls.as_slice() else { panic!("{reply:?}") };
-        assert_eq!(call.name, "book_appointment");
-        assert!(call.arguments.contains("Monday"), "{reply:?}");
-        assert_eq!(reply.text.trim(), "");
-    }
-}
-
-#[test]
-#[ignore = "needs models"]
 fn real_chats_longer_than_the_context_are_answered() {
     let config = LlamaConfig { context_tokens: 256, slots: 1, ..config(SMALL) };
     let llama = Llama::load(config).unwrap();
@@ -193,6 +178,8 @@ struct Reply {
     pieces: usize,
     /// Prompt, cached and generated tokens.
     usage: (u32, u32, u32),
+    finish: FinishReason,
+    logprobs: Vec<TokenLogprobs>,
 }
 
 impl Reply {
@@ -203,9 +190,10 @@ impl Reply {
             match piece {
                 ReplyPiece::Text(text) => reply.text.push_str(&text),
                 ReplyPiece::ToolCall(call) => reply.calls.push(call),
-                ReplyPiece::Logprobs(_) => {}
-                ReplyPiece::Usage { prompt, cached, generated, .. } => {
+                ReplyPiece::Logprobs(tokens) => reply.logprobs.extend(tokens),
+                ReplyPiece::Usage { prompt, cached, generated, finish } => {
                     reply.usage = (prompt, cached, generated);
+                    reply.finish = finish;
                 }
             }
         }
@@ -214,7 +202,11 @@ impl Reply {
 }
 
 fn run(llama: &Llama, chat: Chat) -> Reply {
-    let pieces: Vec<_> = block_on(llama.reply(chat).collect());
+    read(llama.reply(chat))
+}
+
+fn read(stream: ReplyStream) -> Reply {
+    let pieces: Vec<_> = block_on(stream.collect());
     Reply::of(pieces.into_iter().map(Result::unwrap))
 }
 

@@ -1,57 +1,60 @@
 //! One reply on its way: what is still to be evaluated, and what has been written.
 
 use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::{ChatOptions, FinishReason, ModelError, ReplyPiece};
+use trunkline_inference::{FinishReason, ModelError, ReplyPiece};
 
-use crate::{plan::Stage, text::ReplyWriter};
+use super::pen::Pen;
+use crate::{
+    constraint::Grammars,
+    plan::Stage,
+    text::{Ending, Pieces},
+};
 
 /// What is in a slot.
-pub(super) enum Job<S> {
+pub(super) enum Job {
     /// A chat that cannot be served.
     Refused(ModelError),
     /// A chat being served.
-    Working(Box<Work<S>>),
+    Working(Box<Work>),
 }
 
 /// A chat being served.
-pub(super) struct Work<S> {
+pub(super) struct Work {
     pub(super) sequence: usize,
     pub(super) prompt: Vec<LlamaToken>,
-    pub(super) sampler: S,
     /// How much of the prompt is evaluated.
     read: usize,
     cached: usize,
     /// The token written last, not evaluated yet.
     last: Option<LlamaToken>,
-    writer: ReplyWriter,
+    /// `None` once the reply has ended.
+    pen: Option<Pen>,
     length: Length,
 }
 
 struct Length {
     written: u32,
     most: u32,
-    has_ended: bool,
 }
 
-impl<S> Work<S> {
-    /// A job whose prompt is evaluated up to `cached` on `sequence`.
-    pub(super) fn new(
-        sequence: usize,
-        prompt: Vec<LlamaToken>,
-        cached: usize,
-        options: &ChatOptions,
-        sampler: S,
-    ) -> Self {
+impl Work {
+    /// A job that nothing of is evaluated.
+    pub(super) fn new(prompt: Vec<LlamaToken>, max_tokens: u32, pen: Pen) -> Self {
         Self {
-            sequence,
+            sequence: 0,
             prompt,
-            sampler,
-            read: cached,
-            cached,
+            read: 0,
+            cached: 0,
             last: None,
-            writer: ReplyWriter::new(&options.stop),
-            length: Length { written: 0, most: options.max_tokens, has_ended: false },
+            pen: Some(pen),
+            length: Length { written: 0, most: max_tokens },
         }
+    }
+
+    /// Gives it a sequence that holds the prompt up to `cached`.
+    pub(super) fn begin_at(&mut self, sequence: usize, cached: usize) {
+        self.sequence = sequence;
+        (self.read, self.cached) = (cached, cached);
     }
 
     /// The tokens that wait to be evaluated.
@@ -111,30 +114,45 @@ impl<S> Work<S> {
         self.is_warm_up() && !self.is_reading()
     }
 
-    /// Adds a token to the reply.
-    pub(super) fn write(&mut self, token: LlamaToken, bytes: &[u8]) -> Option<ReplyPiece> {
+    /// Adds a token to the reply, by what the model thinks of each; `None` when it is the end.
+    pub(super) fn write(
+        &mut self,
+        logits: &[f32],
+        grammars: &mut Grammars,
+    ) -> Result<Option<Pieces>, ModelError> {
+        let Some(pen) = &mut self.pen else { return Ok(None) };
+        let Some((token, pieces)) = pen.write(logits, grammars)? else { return Ok(None) };
         self.length.written += 1;
         self.last = Some(token);
-        self.writer.push(bytes)
+        Ok(Some(pieces))
     }
 
-    /// Whether the reply is as long as it may be, or a stop text came.
-    pub(super) fn is_written(&self) -> bool {
-        self.writer.has_stopped() || self.length.written >= self.length.most
+    /// Whether nothing more may follow: a stop text came, or the grammar is at its end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.pen.as_ref().is_none_or(Pen::is_complete)
+    }
+
+    /// Whether the reply is as long as it may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.length.written >= self.length.most
     }
 
     /// The last pieces, once.
-    pub(super) fn finish(&mut self) -> Vec<ReplyPiece> {
-        if std::mem::replace(&mut self.length.has_ended, true) {
-            return Vec::new();
-        }
+    pub(super) fn finish(&mut self, ending: Ending) -> Vec<ReplyPiece> {
+        let Some(pen) = self.pen.take() else { return Vec::new() };
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let mut pieces = std::mem::replace(&mut self.writer, ReplyWriter::new(&[])).finish();
+        let mut pieces = pen.finish(ending);
+        let has_calls = pieces.iter().any(|piece| matches!(piece, ReplyPiece::ToolCall(_)));
+        let finish = match ending {
+            Ending::Cut => FinishReason::Length,
+            Ending::Whole if has_calls => FinishReason::ToolCalls,
+            Ending::Whole => FinishReason::Stop,
+        };
         pieces.push(ReplyPiece::Usage {
             prompt: count(self.prompt.len()),
             cached: count(self.cached),
             generated: self.length.written,
-            finish: FinishReason::Stop,
+            finish,
         });
         pieces
     }
@@ -142,34 +160,67 @@ impl<S> Work<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn work(max_tokens: u32, cached: usize) -> Work<()> {
+    use trunkline_inference::ChatOptions;
+
+    use super::*;
+    use crate::vocabulary::toy::Toy;
+
+    fn grammars() -> Grammars {
+        Grammars::new(Arc::new(Toy::bytes()))
+    }
+
+    fn work(max_tokens: u32, cached: usize, stop: &str) -> Work {
         let prompt = (0..10).map(LlamaToken).collect();
-        Work::new(0, prompt, cached, &ChatOptions { max_tokens, ..ChatOptions::default() }, ())
+        let options = ChatOptions { stop: vec![stop.to_owned()], ..ChatOptions::default() };
+        let pen = Pen::of_text(&options, &mut grammars()).unwrap();
+        let mut work = Work::new(prompt, max_tokens, pen);
+        work.begin_at(0, cached);
+        work
+    }
+
+    fn write(work: &mut Work, byte: u8) -> Option<Pieces> {
+        let mut logits = [0.0; 256];
+        logits[usize::from(byte)] = 1.0;
+        work.write(&logits, &mut grammars()).unwrap()
     }
 
     #[test]
     fn a_reply_reads_its_prompt_and_then_writes_token_by_token() {
-        let mut work = work(2, 4);
+        let mut work = work(2, 4, "");
         assert_eq!((work.pending().len(), work.stage()), (6, Stage::Reading));
         work.evaluated(6);
         assert!(work.awaits_token() && !work.is_done());
-        assert_eq!(work.write(LlamaToken(7), b"Yes"), Some(ReplyPiece::Text("Yes".to_owned())));
-        assert_eq!((work.pending(), work.stage()), ([LlamaToken(7)].as_slice(), Stage::Writing));
+        let text = ReplyPiece::Text("Y".to_owned());
+        assert_eq!(write(&mut work, b'Y'), Some([None, Some(text)]));
+        assert_eq!((work.pending(), work.stage()), ([LlamaToken(89)].as_slice(), Stage::Writing));
         work.evaluated(1);
-        assert!(work.awaits_token() && !work.is_written());
-        work.write(LlamaToken(8), b".");
-        assert!(work.is_written());
+        assert!(work.awaits_token() && !work.is_full());
+        write(&mut work, b'.');
+        assert!(work.is_full() && !work.is_complete());
         let usage =
-            ReplyPiece::Usage { prompt: 10, cached: 4, generated: 2, finish: FinishReason::Stop };
-        assert_eq!(work.finish(), [usage]);
-        assert_eq!(work.finish(), []);
+            ReplyPiece::Usage { prompt: 10, cached: 4, generated: 2, finish: FinishReason::Length };
+        assert_eq!(work.finish(Ending::Cut), [usage]);
+        assert_eq!(work.finish(Ending::Cut), []);
+    }
+
+    #[test]
+    fn a_stop_text_and_the_end_token_end_a_reply() {
+        let mut work = work(9, 10, "!");
+        write(&mut work, b'a');
+        assert!(!work.is_complete());
+        write(&mut work, b'!');
+        assert!(work.is_complete());
+        assert_eq!(write(&mut work, 0), None);
+        let stopped =
+            ReplyPiece::Usage { prompt: 10, cached: 10, generated: 2, finish: FinishReason::Stop };
+        assert_eq!(work.finish(Ending::Whole), [stopped]);
     }
 
     #[test]
     fn a_warm_up_only_reads() {
-        let mut work = work(0, 4);
+        let mut work = work(0, 4, "");
         assert_eq!(work.stage(), Stage::Warming);
         work.evaluated(6);
         assert!(work.is_done() && !work.awaits_token());
@@ -177,10 +228,11 @@ mod tests {
 
     #[test]
     fn what_is_taken_over_counts_as_cached() {
-        let mut work = work(1, 0);
+        let mut work = work(1, 0, "");
         work.evaluated(2);
         work.skip_to(work.most_shared());
         assert_eq!(work.pending().len(), 1);
-        assert!(matches!(work.finish().last(), Some(ReplyPiece::Usage { cached: 7, .. })));
+        let pieces = work.finish(Ending::Whole);
+        assert!(matches!(pieces.last(), Some(ReplyPiece::Usage { cached: 7, .. })));
     }
 }

@@ -12,16 +12,16 @@ use std::{
 };
 
 use futures::{StreamExt, executor::block_on};
-use llama_cpp_2::token::LlamaToken;
 use proptest::prelude::*;
 use trunkline_inference::{
     Chat, ChatOptions, Lane, Message, ModelError, Priority, ReplyPiece, ReplyStream, Role,
 };
 
-use super::ReplyEngine;
+use super::{ReplyEngine, Request};
 use crate::{
     network::{EvaluateError, Limits, Network, Row},
     template::{ChatTemplate, TokenTexts},
+    vocabulary::{Vocabulary, toy::Toy as ToyVocabulary},
 };
 
 const SYSTEM: &str = "You answer the telephone of a small hotel and are brief.";
@@ -58,7 +58,7 @@ fn a_warm_up_of_the_instructions_serves_the_first_question() {
 fn calls_that_begin_together_evaluate_the_instructions_once() {
     let toy = Toy::start(Machine { step_tokens: 16, ..Machine::default() });
     let questions = ["first?", "second?", "third?", "fourth?"];
-    let streams: Vec<_> = questions.iter().map(|q| toy.lane.open(chat(1, &[q], 3))).collect();
+    let streams: Vec<_> = questions.iter().map(|q| toy.open(chat(1, &[q], 3))).collect();
     let prompts: usize = streams.into_iter().map(|s| drain(s).unwrap().1.0 as usize).sum();
     assert!(toy.evaluated() < prompts / 2, "{} of {prompts}", toy.evaluated());
 }
@@ -74,7 +74,7 @@ fn calls_of_different_salts_share_nothing() {
 #[test]
 fn a_dropped_reply_leaves_what_was_evaluated_for_the_next_one() {
     let toy = Toy::start(Machine::default());
-    let mut stream = toy.lane.open(chat(1, &["tell me a long story"], 100_000));
+    let mut stream = toy.open(chat(1, &["tell me a long story"], 100_000));
     assert!(matches!(block_on(stream.next()), Some(Ok(ReplyPiece::Text(_)))));
     drop(stream);
     let (_, usage) = toy.run(chat(1, &["tell me a long story"], 1));
@@ -85,7 +85,7 @@ fn a_dropped_reply_leaves_what_was_evaluated_for_the_next_one() {
 fn on_shared_cores_a_reply_rests_while_nobody_waits_for_it() {
     let written_unasked = |on_demand| {
         let toy = Toy::start(Machine { on_demand, ..Machine::default() });
-        let mut stream = toy.lane.open(chat(1, &["tell me a long story"], 200));
+        let mut stream = toy.open(chat(1, &["tell me a long story"], 200));
         assert!(matches!(block_on(stream.next()), Some(Ok(ReplyPiece::Text(_)))));
         thread::sleep(Duration::from_millis(100));
         let evaluated = toy.evaluated();
@@ -108,10 +108,10 @@ fn old_prompts_give_way_when_there_is_no_room() {
 #[test]
 fn without_any_room_the_reply_fails_and_the_next_one_does_not() {
     let toy = Toy::start(Machine { cells: 100, slots: 1, kept: 0, ..Machine::default() });
-    let error = drain(toy.lane.open(chat(1, &["hello"], 5))).unwrap_err();
+    let error = drain(toy.open(chat(1, &["hello"], 5))).unwrap_err();
     assert!(error.is_retryable());
     let short = Chat { messages: vec![said(Role::User, "hi")], ..chat(1, &[], 2) };
-    assert!(drain(toy.lane.open(short)).is_ok());
+    assert!(drain(toy.open(short)).is_ok());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_chat_longer_than_the_context_is_answered() {
 #[test]
 fn an_empty_chat_is_a_bad_request() {
     let toy = Toy::start(Machine::default());
-    let error = drain(toy.lane.open(Chat::default())).unwrap_err();
+    let error = drain(toy.open(Chat::default())).unwrap_err();
     assert!(matches!(error, ModelError::BadRequest(_)));
 }
 
@@ -152,7 +152,7 @@ proptest! {
         let mut open = Vec::new();
         for (salt, question, max_tokens, is_dropped) in jobs {
             let chat = chat(salt, questions[question], max_tokens);
-            let stream = toy.lane.open(chat.clone());
+            let stream = toy.open(chat.clone());
             if is_dropped {
                 drop(stream);
             } else {
@@ -216,15 +216,20 @@ impl Toy {
                 cells: machine.cells,
                 can_trim: machine.can_trim,
                 evaluated: count,
+                vocabulary: Arc::new(ToyVocabulary::bytes()),
             };
             let template = ChatTemplate::of_model(None, TokenTexts::default()).unwrap();
-            Ok(ReplyEngine::new(network, template, limits))
+            Ok(ReplyEngine::new(network, Arc::new(template), limits))
         });
         Self { lane: lane.unwrap(), evaluated }
     }
 
     fn run(&self, chat: Chat) -> (String, Usage) {
-        drain(self.lane.open(chat)).unwrap()
+        drain(self.open(chat)).unwrap()
+    }
+
+    fn open(&self, chat: Chat) -> ReplyStream {
+        self.lane.open(Request::Chat(chat))
     }
 
     fn evaluated(&self) -> usize {
@@ -272,37 +277,22 @@ fn chat(cache_salt: u64, turns: &[&str], max_tokens: u32) -> Chat {
 
 struct ToyNetwork {
     remembered: BTreeMap<usize, Vec<i32>>,
-    /// What each row of the last evaluation leads to.
-    last: Vec<i32>,
+    /// What each row of the last evaluation leads to, and none at all.
+    last: Vec<Vec<f32>>,
     cells: usize,
     can_trim: bool,
     evaluated: Arc<AtomicUsize>,
+    vocabulary: Arc<dyn Vocabulary>,
 }
 
 impl Network for ToyNetwork {
-    type Sampler = ();
-
-    fn tokenize(&self, text: &str) -> Vec<LlamaToken> {
-        text.bytes().map(|b| LlamaToken(i32::from(b))).collect()
-    }
-
-    fn control_texts(&self) -> &[String] {
-        &[]
-    }
-
-    fn piece(&self, token: LlamaToken) -> Vec<u8> {
-        vec![u8::try_from(token.0).unwrap()]
-    }
-
-    fn is_end(&self, token: LlamaToken) -> bool {
-        token.0 == 0
+    fn vocabulary(&self) -> &Arc<dyn Vocabulary> {
+        &self.vocabulary
     }
 
     fn can_trim(&self) -> bool {
         self.can_trim
     }
-
-    fn sampler(&self, _: &ChatOptions) {}
 
     fn trim(&mut self, sequence: usize, keep: usize) -> usize {
         let tokens = self.remembered.entry(sequence).or_default();
@@ -337,19 +327,22 @@ impl Network for ToyNetwork {
             let tokens = self.remembered.entry(row.sequence).or_default();
             assert_eq!(tokens.len(), row.position, "a hole in a sequence");
             tokens.push(row.token.0);
-            self.last.push(if row.is_sampled { next(tokens) } else { -1 });
+            self.last.push(if row.is_sampled { thoughts(tokens) } else { Vec::new() });
         }
         Ok(())
     }
 
-    fn sample(&mut self, row: usize, (): &mut ()) -> LlamaToken {
-        assert!(self.last[row] >= 0, "row {row} was not to be sampled");
-        LlamaToken(self.last[row])
+    fn logits(&mut self, row: usize) -> &[f32] {
+        assert!(!self.last[row].is_empty(), "row {row} was not to be sampled");
+        &self.last[row]
     }
 }
 
-/// A letter that depends on all tokens and their order.
-fn next(tokens: &[i32]) -> i32 {
+/// What a toy thinks of each byte: it likes one letter best, which depends on all tokens and their
+/// order, and the rest of a text about a tool as the text says.
+fn thoughts(tokens: &[i32]) -> Vec<f32> {
     let hash = tokens.iter().fold(17_i64, |hash, &t| (hash * 31 + i64::from(t)) % 1_000_003);
-    i32::from(b'a') + i32::try_from(hash % 26).unwrap()
+    let mut logits = vec![0.0; 256];
+    logits[usize::from(b'a') + usize::try_from(hash % 26).unwrap()] = 1.0;
+    logits
 }

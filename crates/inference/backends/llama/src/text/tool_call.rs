@@ -2,7 +2,8 @@
 //!
 //! Models write `{"name": .., "arguments": {..}}`, between `<tool_call>` tags or without, in a fence,
 //! or with the doubled braces of their own template. A reply that begins like one of these is held
-//! back whole; braces later in a text are text.
+//! back whole, and so is all that follows a tag; other braces later in a text are text, and so is a
+//! call of a function that nobody offered.
 
 use serde_json::{Map, Value};
 use trunkline_inference::ToolCall;
@@ -16,11 +17,47 @@ const FENCES: [&str; 2] = ["```json", "```"];
 /// The keys with which a call's object begins.
 const KEYS: [&str; 5] = ["name", "arguments", "parameters", "function", "type"];
 
-/// Holds back a reply that begins as a tool call.
+/// What counts as a call in a reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Callable {
+    /// The functions offered; where there is none, everything is text.
+    names: Vec<String>,
+    /// Whether calls stand between tags and everything else is text.
+    is_tagged: bool,
+}
+
+impl Callable {
+    /// Calls of these functions, however they are written.
+    pub(crate) fn lenient(names: impl IntoIterator<Item = String>) -> Self {
+        Self { names: names.into_iter().collect(), is_tagged: false }
+    }
+
+    /// Calls of these functions between tags: the text may be JSON too.
+    pub(crate) fn tagged(names: impl IntoIterator<Item = String>) -> Self {
+        Self { is_tagged: true, ..Self::lenient(names) }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|offered| offered == name)
+    }
+}
+
+/// How a reply ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself.
+    Whole,
+    /// It was long enough: what is not complete is no call, and not to be spoken either.
+    Cut,
+}
+
+/// Holds back what is written as a tool call.
 #[derive(Debug, Default)]
 pub(super) struct ToolGate {
+    callable: Callable,
     held: String,
     verdict: Verdict,
+    is_told: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,38 +69,70 @@ enum Verdict {
 }
 
 impl ToolGate {
+    /// Lets all through but such calls.
+    pub(super) fn new(callable: Callable) -> Self {
+        Self { callable, ..Self::default() }
+    }
+
     /// The text that is no tool call.
     pub(super) fn push(&mut self, text: &str) -> String {
-        if self.verdict == Verdict::Text {
+        if self.callable.names.is_empty() {
             return text.to_owned();
         }
         self.held.push_str(text);
         if self.verdict == Verdict::Open {
-            self.verdict = judge(&self.held);
+            self.verdict = judge(&self.held, &self.callable);
         }
         match self.verdict {
-            Verdict::Text => std::mem::take(&mut self.held),
+            Verdict::Text => self.up_to_a_tag(),
             Verdict::Open | Verdict::Call => String::new(),
         }
     }
 
+    /// How many bytes are held of a call that has just begun; once.
+    pub(super) fn take_beginning(&mut self) -> Option<usize> {
+        let is_news = self.verdict == Verdict::Call && !std::mem::replace(&mut self.is_told, true);
+        is_news.then_some(self.held.len())
+    }
+
     /// The calls, and the text that turned out to be none.
-    pub(super) fn finish(&mut self) -> (Vec<ToolCall>, String) {
+    pub(super) fn finish(&mut self, ending: Ending) -> (Vec<ToolCall>, String) {
         let held = std::mem::take(&mut self.held);
         match self.verdict {
-            Verdict::Call => split_calls(&held),
+            Verdict::Call => split_calls(&held, &self.callable, ending),
             Verdict::Open | Verdict::Text => (Vec::new(), held),
         }
+    }
+
+    /// The text before a tag or what may become one; from a tag on, it is a call.
+    fn up_to_a_tag(&mut self) -> String {
+        let tag = self.held.find(OPEN_TAG);
+        if tag.is_some() {
+            self.verdict = Verdict::Call;
+        }
+        let begun = || {
+            let ends = (1..OPEN_TAG.len()).rev();
+            ends.filter_map(|length| OPEN_TAG.get(..length)).find(|tag| self.held.ends_with(tag))
+        };
+        let keep = tag.unwrap_or_else(|| self.held.len() - begun().map_or(0, str::len));
+        let rest = self.held.split_off(keep);
+        std::mem::replace(&mut self.held, rest)
     }
 }
 
 /// Whether a reply that begins so is a call; `Open` while it can become either.
-fn judge(reply: &str) -> Verdict {
+fn judge(reply: &str, callable: &Callable) -> Verdict {
     let reply = reply.trim_start();
     if reply.starts_with(OPEN_TAG) {
         return Verdict::Call;
     }
-    if OPEN_TAG.starts_with(reply) || FENCES.iter().any(|fence| fence.starts_with(reply)) {
+    if OPEN_TAG.starts_with(reply) {
+        return Verdict::Open;
+    }
+    if callable.is_tagged {
+        return Verdict::Text;
+    }
+    if FENCES.iter().any(|fence| fence.starts_with(reply)) {
         return Verdict::Open;
     }
     let body = FENCES.iter().find_map(|fence| reply.strip_prefix(fence)).unwrap_or(reply);
@@ -76,21 +145,47 @@ fn judge(reply: &str) -> Verdict {
     }
     let Some(key) = key.strip_prefix('"') else { return Verdict::Text };
     match key.split_once('"') {
+        Some(("name", value)) => judge_name(value, callable),
         Some((key, _)) if KEYS.contains(&key) => Verdict::Call,
         None if KEYS.iter().any(|k| k.starts_with(key)) => Verdict::Open,
         Some(_) | None => Verdict::Text,
     }
 }
 
+/// Of what follows the key of a name: a call where a function of this name was offered.
+fn judge_name(value: &str, callable: &Callable) -> Verdict {
+    let value = value.trim_start();
+    if value.is_empty() {
+        return Verdict::Open;
+    }
+    let Some(value) = value.strip_prefix(':').map(str::trim_start) else { return Verdict::Text };
+    if value.is_empty() {
+        return Verdict::Open;
+    }
+    match value.strip_prefix('"').map(|name| (name.split_once('"'), name)) {
+        Some((Some((name, _)), _)) if callable.has(name) => Verdict::Call,
+        Some((None, begun)) if callable.names.iter().any(|name| name.starts_with(begun)) => {
+            Verdict::Open
+        }
+        Some(_) | None => Verdict::Text,
+    }
+}
+
 /// Reads call after call. What cannot be read is text; so is everything when there is no call.
-fn split_calls(reply: &str) -> (Vec<ToolCall>, String) {
+fn split_calls(reply: &str, callable: &Callable, ending: Ending) -> (Vec<ToolCall>, String) {
     let mut calls = Vec::new();
     let mut rest = strip_marks(reply);
-    while let Some((found, after)) = read_call(rest) {
+    while let Some((found, after)) =
+        read_call(rest, ending).filter(|(call, _)| callable.has(&call.name))
+    {
         calls.push(found);
         rest = strip_marks(after);
     }
-    let rest = if calls.is_empty() { reply } else { rest };
+    let rest = match ending {
+        Ending::Cut => "",
+        Ending::Whole if calls.is_empty() => reply,
+        Ending::Whole => rest,
+    };
     (calls, rest.to_owned())
 }
 
@@ -108,12 +203,16 @@ fn strip_marks(mut text: &str) -> &str {
     }
 }
 
-fn read_call(text: &str) -> Option<(ToolCall, &str)> {
+fn read_call(text: &str, ending: Ending) -> Option<(ToolCall, &str)> {
     if !text.starts_with('{') {
         return None;
     }
     let inner = text.strip_prefix('{').filter(|inner| inner.trim_start().starts_with('{'));
-    [Some(text), inner].into_iter().flatten().find_map(read_object).or_else(|| read_doubled(text))
+    let whole = [Some(text), inner].into_iter().flatten().find_map(read_object);
+    match ending {
+        Ending::Whole => whole.or_else(|| read_doubled(text)),
+        Ending::Cut => whole,
+    }
 }
 
 /// A call that is proper JSON, and what follows it.
@@ -161,12 +260,20 @@ fn arguments(object: &Map<String, Value>) -> String {
 mod tests {
     use super::*;
 
-    fn read(reply: &str) -> (Vec<ToolCall>, String) {
-        let mut gate = ToolGate::default();
+    fn offered() -> [String; 3] {
+        ["book", "a", "b"].map(str::to_owned)
+    }
+
+    fn read_as(callable: Callable, reply: &str, ending: Ending) -> (Vec<ToolCall>, String) {
+        let mut gate = ToolGate::new(callable);
         let mut text: String = reply.chars().map(|c| gate.push(&c.to_string())).collect();
-        let (calls, rest) = gate.finish();
+        let (calls, rest) = gate.finish(ending);
         text.push_str(&rest);
         (calls, text)
+    }
+
+    fn read(reply: &str) -> (Vec<ToolCall>, String) {
+        read_as(Callable::lenient(offered()), reply, Ending::Whole)
     }
 
     #[test]
@@ -224,7 +331,70 @@ mod tests {
     }
 
     #[test]
+    fn without_functions_everything_is_text() {
+        let reply = r#"{"name": "book", "arguments": {"day": "Monday"}}"#;
+        let mut gate = ToolGate::default();
+        assert_eq!(gate.push(reply), reply);
+        assert_eq!(gate.finish(Ending::Whole), (Vec::new(), String::new()));
+    }
+
+    #[test]
+    fn a_call_of_a_function_that_nobody_offered_is_text() {
+        for reply in [
+            r#"{"name": "Alice", "age": 30}"#,
+            r#"{"arguments": {}, "name": "bookshelf"}"#,
+            "<tool_call>{\"name\": \"delete\", \"arguments\": {}}</tool_call>",
+        ] {
+            assert_eq!(read(reply), (Vec::new(), reply.to_owned()));
+        }
+        let mut gate = ToolGate::new(Callable::lenient(offered()));
+        assert_eq!(
+            gate.push("{\"name\": \"Al"),
+            "{\"name\": \"Al",
+            "told as soon as it is certain"
+        );
+    }
+
+    #[test]
+    fn a_tag_after_words_begins_a_call() {
+        let reply =
+            "One <b>moment</b>.\n<tool_call>\n{\"name\": \"a\", \"arguments\": {}}\n</tool_call>";
+        let (calls, text) = read(reply);
+        assert_eq!(calls, [call("a", "{}".to_owned())]);
+        assert_eq!(text, "One <b>moment</b>.\n");
+    }
+
+    #[test]
+    fn where_calls_are_tagged_an_object_is_text() {
+        let reply = r#"{"name": "a", "arguments": {}}"#;
+        let tagged = || Callable::tagged(offered());
+        assert_eq!(read_as(tagged(), reply, Ending::Whole), (Vec::new(), reply.to_owned()));
+        let reply = format!("<tool_call>{reply}</tool_call>");
+        assert_eq!(read_as(tagged(), &reply, Ending::Whole).0.len(), 1);
+    }
+
+    #[test]
+    fn a_call_that_was_cut_off_is_neither_made_nor_spoken() {
+        let whole = r#"{"name": "a", "arguments": {"x": 1}}"#;
+        let callable = || Callable::lenient(offered());
+        assert_eq!(read_as(callable(), &whole[..35], Ending::Cut), (Vec::new(), String::new()));
+        let (calls, text) = read_as(callable(), &format!("{whole}\n{}", &whole[..20]), Ending::Cut);
+        assert_eq!((calls.len(), text.as_str()), (1, ""));
+        assert_eq!(read_as(callable(), "We op", Ending::Cut).1, "We op");
+    }
+
+    #[test]
+    fn the_beginning_of_a_call_is_told_once() {
+        let mut gate = ToolGate::new(Callable::lenient(offered()));
+        gate.push("{\"name\": \"bo");
+        assert_eq!(gate.take_beginning(), None);
+        gate.push("ok\"");
+        assert_eq!(gate.take_beginning(), Some(15));
+        assert_eq!(gate.take_beginning(), None);
+    }
+
+    #[test]
     fn ordinary_text_is_not_held_back() {
-        assert_eq!(ToolGate::default().push("We"), "We");
+        assert_eq!(ToolGate::new(Callable::lenient(offered())).push("We"), "We");
     }
 }
