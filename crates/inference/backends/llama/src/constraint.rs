@@ -21,8 +21,9 @@ use crate::vocabulary::Vocabulary;
 
 /// Compiled grammars kept for requests that bring them again, the least recently used given up first.
 const KEPT_GRAMMARS: usize = 32;
-/// States that one grammar's lexer may reach, at 1 to 2 kB each; a reply that needs more fails.
-const LEXER_STATES: usize = 20_000;
+/// States that one grammar's lexer may reach over all its replies, at 1 to 2 kB each. A reply that
+/// needs more fails, and the next one begins with none.
+const LEXER_STATES: usize = 50_000;
 /// The most that a refusal says.
 const REFUSAL_CHARS: usize = 300;
 /// Marks the text of a control token in llguidance's vocabulary: no grammar of text matches it.
@@ -84,6 +85,11 @@ impl Grammars {
         }
         self.compiled.push((key, matcher));
         Ok(constraint)
+    }
+
+    /// Gives up the compiled grammars: one of them is used up.
+    pub(crate) fn forget(&mut self) {
+        self.compiled.clear();
     }
 
     fn compile(&mut self, grammar: TopLevelGrammar) -> Result<Matcher, ModelError> {
@@ -294,6 +300,8 @@ mod tests {
             }
         }
         assert_eq!(grammars.compiled.len(), KEPT_GRAMMARS);
+        grammars.forget();
+        assert!(grammars.compiled.is_empty());
     }
 
     #[test]

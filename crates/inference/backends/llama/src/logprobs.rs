@@ -54,9 +54,9 @@ mod tests {
     fn probabilities_are_those_of_a_softmax() {
         let logits: Vec<f32> = [1.0_f32, 2.0, 3.0].iter().map(|p| p.ln()).collect();
         let token = of_token(&logits, LlamaToken(0), 2, &Toy::bytes());
-        let probability = |candidate: &Candidate| (candidate.logprob.exp() * 6.0).round();
-        assert_eq!(probability(&token.chosen), 1.0);
-        assert_eq!(token.top.iter().map(probability).collect::<Vec<_>>(), [3.0, 2.0]);
+        let probability = |candidate: &Candidate| format!("{:.3}", candidate.logprob.exp() * 6.0);
+        assert_eq!(probability(&token.chosen), "1.000");
+        assert_eq!(token.top.iter().map(probability).collect::<Vec<_>>(), ["3.000", "2.000"]);
         assert_eq!(token.top[0].bytes, [2]);
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Grammars, Rule};
 use crate::vocabulary::{Vocabulary, toy::Toy};
 
-/// Tokens of a reply, after which the shortest way to its end is taken.
+/// Tokens of a reply, after which it ends what it can end.
 const FREE_TOKENS: usize = 60;
 /// Tokens after which a reply is given up: it would be cut.
 const MOST_TOKENS: usize = 600;
@@ -26,7 +26,7 @@ proptest! {
     #[test]
     fn what_ends_by_itself_is_valid(schema in schema(), seed in any::<[u8; 32]>()) {
         let vocabulary: Arc<dyn Vocabulary> = Arc::new(Toy::with(&WORDS));
-        let root = rooted(schema);
+        let root = rooted(&schema);
         let mut grammars = Grammars::new(Arc::clone(&vocabulary));
         let constraint = grammars.begin(&Rule::Json(root.clone()));
         let mut constraint = constraint.map_err(|e| TestCaseError::fail(format!("{root}: {e}")))?;
@@ -53,7 +53,7 @@ proptest! {
     }
 }
 
-/// A token that is allowed: any, at first; later one that leads to the end.
+/// A token that is allowed: any, at first; later one that ends something.
 fn choose(
     constraint: &mut super::Constraint,
     vocabulary: &dyn Vocabulary,
@@ -70,21 +70,20 @@ fn choose(
             break;
         }
     }
-    if written < FREE_TOKENS {
-        let at =
-            usize::try_from(rng.random::<u64>() % u64::try_from(tokens.len()).unwrap()).unwrap();
-        return LlamaToken(tokens[at]);
-    }
-    let rank = |token: i32| {
-        let piece = vocabulary.piece(LlamaToken(token));
-        let order = [&b""[..], b"\"", b"}", b"]", b":", b"0", b"a", b"n", b"l", b"u", b"[", b"{"];
-        order.iter().position(|p| *p == piece).unwrap_or(if piece == b"," { 99 } else { 50 })
+    let closing = |token: &&i32| {
+        let piece = vocabulary.piece(LlamaToken(**token));
+        [&b""[..], b"\"", b"}", b"]"].iter().position(|closing| *closing == piece)
     };
-    LlamaToken(tokens.into_iter().min_by_key(|&token| rank(token)).unwrap())
+    let closer = tokens.iter().filter(|token| closing(token).is_some()).min_by_key(closing);
+    if let Some(&closer) = closer.filter(|_| written >= FREE_TOKENS) {
+        return LlamaToken(closer);
+    }
+    let at = rng.random_range(0..tokens.len());
+    LlamaToken(tokens[at])
 }
 
 /// With something that `$ref` finds.
-fn rooted(schema: Value) -> Value {
+fn rooted(schema: &Value) -> Value {
     let shared = json!({"type": "object", "properties": {
         "deeper": {"anyOf": [{"$ref": "#/$defs/shared"}, {"type": "null"}]},
         "size": {"type": "integer", "minimum": 0, "maximum": 12}
@@ -151,7 +150,7 @@ fn leaf() -> impl Strategy<Value = Value> {
         (0_usize..4, 0_usize..5).prop_map(|(least, more)| {
             json!({"type": "string", "minLength": least, "maxLength": least + more})
         }),
-        prop_oneof![Just("^[a-c]{2,4}$"), Just("x\\d+"), Just("^(foo|bar)-[0-9]{3}$")]
+        prop_oneof![Just("^[a-c]{2,4}$"), Just("^x\\d+$"), Just("^(foo|bar)-[0-9]{3}$")]
             .prop_map(|pattern| json!({"type": "string", "pattern": pattern})),
         prop_oneof![
             Just("date"),
@@ -159,10 +158,8 @@ fn leaf() -> impl Strategy<Value = Value> {
             Just("date-time"),
             Just("uuid"),
             Just("ipv4"),
-            Just("email"),
             Just("ipv6"),
-            Just("hostname"),
-            Just("duration")
+            Just("duration"),
         ]
         .prop_map(|format| json!({"type": "string", "format": format})),
     ]

@@ -12,6 +12,8 @@ const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 /// Of a date in the form of RFC 3339: in another month, not the 29th, or in a leap year.
 const EXISTING_DATE: &str = "^[0-9]{4}-(0[13-9]|1[012])-|^[0-9]{4}-02-([01]|2[0-8])|\
     ^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29";
+/// Of a time in the form of RFC 3339: no leap second, which is only right at the end of some days.
+const EXISTING_TIME: &str = ":[0-5][0-9]:[0-5][0-9]";
 /// Keywords whose value is a schema.
 const SCHEMA: [&str; 4] = ["items", "additionalProperties", "additionalItems", "not"];
 /// Keywords whose value is a list of schemas.
@@ -24,7 +26,15 @@ pub(super) fn prepare(schema: &Value) -> Result<Value, ModelError> {
     let mut root = match bounded(schema)? {
         Value::Bool(true) => Map::new(),
         Value::Object(root) => root,
-        other => return Err(bad(&format!("a schema is an object, not {other}"))),
+        other @ (Value::Null
+        | Value::Bool(false)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)) => {
+            return Err(bad(&format!(
+                "a schema is an object that something can satisfy, not {other}"
+            )));
+        }
     };
     root.insert("x-guidance".to_owned(), json!({ "whitespace_pattern": WHITESPACE }));
     Ok(Value::Object(root))
@@ -45,13 +55,18 @@ fn bounded(schema: &Value) -> Result<Value, ModelError> {
             _ if SCHEMA.contains(&key.as_str()) => self::bounded(value)?,
             // Says nothing.
             Value::Bool(false) if key == "uniqueItems" => continue,
-            value => value.clone(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => value.clone(),
         };
         bounded.insert(key.clone(), value);
     }
     refuse_uncounted(&bounded)?;
     bound_numbers(&mut bounded);
-    exist_dates(&mut bounded);
+    bound_times(&mut bounded);
     Ok(Value::Object(bounded))
 }
 
@@ -85,17 +100,20 @@ fn bound_numbers(schema: &mut Map<String, Value>) {
     }
 }
 
-/// The engine's dates have a 29th of February in every year.
-fn exist_dates(schema: &mut Map<String, Value>) {
-    let is_date = schema.get("format").is_some_and(|f| f == "date" || f == "date-time");
-    if !is_date {
-        return;
-    }
-    let pattern = json!({"pattern": EXISTING_DATE});
+/// The engine's dates have a 29th of February in every year, and its times a 61st second.
+fn bound_times(schema: &mut Map<String, Value>) {
+    let patterns = match schema.get("format").and_then(Value::as_str) {
+        Some("date") => vec![json!({"pattern": EXISTING_DATE})],
+        Some("time") => vec![json!({"pattern": EXISTING_TIME})],
+        Some("date-time") => {
+            vec![json!({"pattern": EXISTING_DATE}), json!({"pattern": EXISTING_TIME})]
+        }
+        Some(_) | None => return,
+    };
     match schema.get_mut("allOf") {
-        Some(Value::Array(all)) => all.push(pattern),
+        Some(Value::Array(all)) => all.extend(patterns),
         Some(_) | None => {
-            schema.insert("allOf".to_owned(), json!([pattern]));
+            schema.insert("allOf".to_owned(), patterns.into());
         }
     }
 }
@@ -108,8 +126,8 @@ fn bad(reason: &str) -> ModelError {
 mod tests {
     use super::*;
 
-    fn bounds(schema: Value) -> Value {
-        bounded(&schema).unwrap()
+    fn bounds(schema: impl std::borrow::Borrow<Value>) -> Value {
+        bounded(schema.borrow()).unwrap()
     }
 
     #[test]
@@ -149,6 +167,28 @@ mod tests {
         assert!(prepare(&json!(true)).is_ok());
         assert!(prepare(&json!({})).is_ok());
         assert!(matches!(prepare(&json!(3)), Err(ModelError::BadRequest(_))));
+    }
+
+    #[test]
+    fn a_date_exists() {
+        let date = bounds(json!({"type": "string", "format": "date"}));
+        for (day, exists) in [
+            ("2024-02-29", true),
+            ("2000-02-29", true),
+            ("2023-02-28", true),
+            ("2023-12-31", true),
+            ("2023-02-29", false),
+            ("1900-02-29", false),
+        ] {
+            assert_eq!(jsonschema::is_valid(&date, &json!(day)), exists, "{day}");
+        }
+    }
+
+    #[test]
+    fn a_minute_has_sixty_seconds() {
+        let time = bounds(json!({"type": "string", "format": "date-time"}));
+        assert!(jsonschema::is_valid(&time, &json!("2024-02-29T20:14:59Z")));
+        assert!(!jsonschema::is_valid(&time, &json!("2024-02-28T20:14:60+00:08")));
     }
 
     #[test]

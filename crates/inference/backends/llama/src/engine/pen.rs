@@ -125,7 +125,13 @@ impl Pen {
         logits: &[f32],
         grammars: &mut Grammars,
     ) -> Result<Option<(LlamaToken, Pieces)>, ModelError> {
-        let token = self.sampler.choose(logits, self.constraint.as_mut()).map_err(failed)?;
+        let token = match self.sampler.choose(logits, self.constraint.as_mut()) {
+            Ok(token) => token,
+            Err(reason) => {
+                grammars.forget();
+                return Err(failed(reason));
+            }
+        };
         if grammars.vocabulary().is_end(token) {
             return Ok(None);
         }

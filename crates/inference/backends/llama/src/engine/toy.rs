@@ -1,6 +1,8 @@
 //! The engine on a toy network whose next token depends on every token before it: whatever is cached,
 //! copied or cut, a reply must be the one that a fresh network writes.
 
+mod promises;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -339,7 +341,7 @@ impl Network for ToyNetwork {
 }
 
 /// What a toy thinks of each byte: it likes one letter best, which depends on all tokens and their
-/// order, and the rest of a text about a tool as the text says.
+/// order.
 fn thoughts(tokens: &[i32]) -> Vec<f32> {
     let hash = tokens.iter().fold(17_i64, |hash, &t| (hash * 31 + i64::from(t)) % 1_000_003);
     let mut logits = vec![0.0; 256];

@@ -11,6 +11,7 @@ use serde_json::{
 use trunkline_inference::Tool;
 
 /// The `tojson` filter of transformers: nothing escaped for HTML, and an indentation if asked for.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja gives filters their options so")]
 pub(super) fn filter(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let mut text = Vec::new();

@@ -100,6 +100,7 @@ impl ToolGate {
         let held = std::mem::take(&mut self.held);
         match self.verdict {
             Verdict::Call => split_calls(&held, &self.callable, ending),
+            Verdict::Open if ending == Ending::Cut => (Vec::new(), String::new()),
             Verdict::Open | Verdict::Text => (Vec::new(), held),
         }
     }
@@ -377,9 +378,11 @@ mod tests {
     fn a_call_that_was_cut_off_is_neither_made_nor_spoken() {
         let whole = r#"{"name": "a", "arguments": {"x": 1}}"#;
         let callable = || Callable::lenient(offered());
-        assert_eq!(read_as(callable(), &whole[..35], Ending::Cut), (Vec::new(), String::new()));
-        let (calls, text) = read_as(callable(), &format!("{whole}\n{}", &whole[..20]), Ending::Cut);
+        let part: String = whole.chars().take(30).collect();
+        assert_eq!(read_as(callable(), &part, Ending::Cut), (Vec::new(), String::new()));
+        let (calls, text) = read_as(callable(), &format!("{whole}\n{part}"), Ending::Cut);
         assert_eq!((calls.len(), text.as_str()), (1, ""));
+        assert_eq!(read_as(callable(), "{\n \"na", Ending::Cut).1, "");
         assert_eq!(read_as(callable(), "We op", Ending::Cut).1, "We op");
     }
 
