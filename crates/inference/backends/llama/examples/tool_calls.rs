@@ -19,7 +19,7 @@ const INSTRUCTIONS: &str = "You are the telephone assistant of Bergmann Dental i
 
 /// What is said, the function that is right and what its arguments must contain; no function where
 /// words are right.
-const PROMPTS: [(&str, &str, &[(&str, &str)]); 50] = [
+const PROMPTS: [Prompt; 50] = [
     (
         "Please book me an appointment on Monday at 10:00.",
         "book_appointment",
@@ -128,6 +128,8 @@ const PROMPTS: [(&str, &str, &[(&str, &str)]); 50] = [
     ("What is two plus two?", "", &[]),
 ];
 
+type Prompt = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let model = args.next().ok_or("usage: tool_calls MODEL.gguf [prompts]")?;
@@ -179,9 +181,10 @@ impl Score {
         }
         self.right_name += 1;
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-        let has = |(key, value): &(&str, &str)| match &arguments[*key] {
-            Value::String(text) => text.to_lowercase().contains(&value.to_lowercase()),
-            other => other.to_string() == *value,
+        let has = |(key, value): &(&str, &str)| {
+            let argument = &arguments[*key];
+            let text = argument.as_str().map_or_else(|| argument.to_string(), str::to_lowercase);
+            text.contains(&value.to_lowercase())
         };
         let is_right = expected.iter().all(has);
         self.right += u32::from(is_right);
