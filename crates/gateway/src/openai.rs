@@ -12,6 +12,7 @@ mod logprobs;
 pub(crate) mod models;
 mod part;
 mod reply;
+pub(crate) mod responses;
 mod sampling;
 pub mod served;
 pub(crate) mod sse;

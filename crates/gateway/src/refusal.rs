@@ -75,6 +75,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, INVALID, message).with("call_id").coded("call_not_found")
     }
 
+    pub(crate) fn no_such_response(message: String) -> Self {
+        Self::bad_request(message, "previous_response_not_found").with("previous_response_id")
+    }
+
     pub(crate) fn no_such_model(name: &str) -> Self {
         let message =
             format!("the model '{name}' does not exist here: GET /v1/models lists those that do");

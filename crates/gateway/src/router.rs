@@ -21,7 +21,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::{
     GatewayConfig, Journal, Metrics, Readiness, Store,
-    openai::{self, Api},
+    openai::{self, Api, responses},
     refusal,
 };
 pub use guard::Access;
@@ -68,6 +68,11 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .route("/v1/chat/completions", post(openai::chat::create))
         .route("/v1/completions", post(openai::completions::create))
         .route("/v1/embeddings", post(openai::embeddings::create))
+        .route("/v1/responses", post(responses::create).get(responses::socket::open))
+        .route("/v1/responses/input_tokens", post(responses::count))
+        .route("/v1/responses/{id}", get(responses::show).delete(responses::delete))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
         // Here rather than below: browsers ask with OPTIONS, which no route has, and `cors` answers.
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))

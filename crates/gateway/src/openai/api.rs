@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::served::{Directory, Served};
+use super::{
+    responses::{Background, Memory, socket::Sockets},
+    served::{Directory, Served},
+};
 use crate::{ApiConfig, refusal::Refusal};
 
 /// The API of a server: its models, once they are loaded, and what clients call them. Cloning shares it.
@@ -11,6 +14,12 @@ pub struct Api {
     served: Arc<OnceLock<Served>>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) config: Arc<ApiConfig>,
+    /// Responses that clients may come back to.
+    pub(crate) memory: Memory,
+    /// Responses that are made while nobody waits.
+    pub(crate) background: Arc<Background>,
+    /// Room for sockets.
+    pub(crate) sockets: Sockets,
 }
 
 impl Api {
@@ -20,6 +29,9 @@ impl Api {
             served: Arc::default(),
             directory: Arc::new(Directory::new(config)),
             config: Arc::new(config.clone()),
+            memory: Memory::default(),
+            background: Arc::default(),
+            sockets: Sockets::default(),
         }
     }
 
