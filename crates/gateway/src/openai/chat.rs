@@ -15,12 +15,16 @@ use axum::{
 
 use self::{answer::Answer, chunks::Chunks, request::CreateChat};
 use super::{Api, body::Body, reply, sse};
-use crate::{refusal::Refusal, router::guard::Caller};
+use crate::{
+    refusal::Refusal,
+    router::{guard::Caller, intake::Meter},
+};
 
 /// Continues a chat. A client that goes away stops the model.
 pub(crate) async fn create(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(meter): Extension<Meter>,
     Body(asked): Body<CreateChat>,
 ) -> Result<Response, Refusal> {
     let llm = api.directory.llm(api.served()?, &asked.model)?;
@@ -32,6 +36,7 @@ pub(crate) async fn create(
         let reply = llm.model.reply(chat);
         if one_call { reply::one_call(reply) } else { reply }
     });
+    let pieces = reply::metered(pieces, meter);
     match order.streaming {
         None => {
             let replies = reply::collect(pieces, count).await?;

@@ -11,12 +11,16 @@ use axum::{
 
 use self::{answer::Answer, request::CreateCompletion};
 use super::{Api, body::Body, reply, sse};
-use crate::{refusal::Refusal, router::guard::Caller};
+use crate::{
+    refusal::Refusal,
+    router::{guard::Caller, intake::Meter},
+};
 
 /// Continues texts. A client that goes away stops the model.
 pub(crate) async fn create(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(meter): Extension<Meter>,
     Body(asked): Body<CreateCompletion>,
 ) -> Result<Response, Refusal> {
     let llm = api.directory.llm(api.served()?, &asked.model)?;
@@ -24,6 +28,7 @@ pub(crate) async fn create(
     let count = order.completions.len();
     let answer = Answer::new(&llm.name, &order);
     let pieces = reply::all(order.completions, move |text| llm.model.complete(text));
+    let pieces = reply::metered(pieces, meter);
     if order.streaming.is_none() {
         let replies = reply::collect(pieces, count).await?;
         return Ok(Json(answer.whole(replies)).into_response());

@@ -2,17 +2,21 @@
 
 mod request;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Extension, State},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use self::request::{CreateEmbeddings, Encoding};
 use super::{Api, Named, body::Body};
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, router::intake::Meter};
 
 /// Embeds texts. A client that goes away stops the model.
 pub(crate) async fn create(
     State(api): State<Api>,
+    Extension(meter): Extension<Meter>,
     Body(asked): Body<CreateEmbeddings>,
 ) -> Result<Json<Value>, Refusal> {
     let Named { name, model } = api.directory.embedder(api.served()?, &asked.model)?;
@@ -24,6 +28,7 @@ pub(crate) async fn create(
     };
     let data: Vec<Value> = embedded.vectors.into_iter().enumerate().map(entry).collect();
     let tokens = embedded.tokens;
+    meter.spent(tokens);
     let usage = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
     Ok(Json(json!({ "object": "list", "data": data, "model": &*name, "usage": usage })))
 }

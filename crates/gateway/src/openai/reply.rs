@@ -6,7 +6,7 @@ use trunkline_inference::{
     FinishReason, ModelError, ReplyPiece, ReplyStream, TokenLogprobs, ToolCall,
 };
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, router::intake::Meter};
 
 /// Replies of one request that are made at once; the others wait for one of them to end.
 const AT_ONCE: usize = 8;
@@ -25,6 +25,16 @@ pub(crate) fn all<J: Send + 'static>(
             open(job).map(move |piece| (number, piece)).boxed()
         })
         .boxed()
+}
+
+/// Has what each reply takes counted against what the caller may take.
+pub(crate) fn metered(pieces: Pieces, meter: Meter) -> Pieces {
+    let count = move |(_, piece): &(usize, Result<ReplyPiece, ModelError>)| {
+        if let Ok(ReplyPiece::Usage { prompt, generated, .. }) = piece {
+            meter.spent(prompt.saturating_add(*generated));
+        }
+    };
+    pieces.inspect(count).boxed()
 }
 
 /// Leaves out every call of a function but the first.

@@ -29,12 +29,16 @@ use self::{
     request::CreateResponse,
 };
 use super::{Api, body::Body, reply, sse};
-use crate::{refusal::Refusal, router::guard::Caller};
+use crate::{
+    refusal::Refusal,
+    router::{guard::Caller, intake::Meter},
+};
 
 /// `POST /v1/responses`: answers, at once, as it is made, or in the background.
 pub(crate) async fn create(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(meter): Extension<Meter>,
     Body(asked): Body<CreateResponse>,
 ) -> Result<Response, Refusal> {
     let (stream, in_background) = (asked.is_streamed(), asked.is_in_background());
@@ -48,9 +52,9 @@ pub(crate) async fn create(
         order.keepers.push(api.memory.clone());
     }
     if in_background {
-        return Ok(Json(background::start(&api, order)?).into_response());
+        return Ok(Json(background::start(&api, order, meter)?).into_response());
     }
-    let (pieces, narration) = order.begin();
+    let (pieces, narration) = order.begin(meter);
     if stream {
         let events = reply::told(reply::begun(pieces).await?, narration);
         return Ok(sse::answer(sse::Style::Typed, events));

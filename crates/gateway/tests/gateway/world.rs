@@ -150,6 +150,7 @@ pub(crate) struct Face {
     pub(crate) address: SocketAddr,
     pub(crate) readiness: Readiness,
     pub(crate) client: reqwest::Client,
+    pub(crate) api: Api,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -166,12 +167,13 @@ impl Face {
     ) -> Self {
         let world = World::start(path).await;
         let readiness = Readiness::new(&["models", "sip"]);
+        let models = Api::new(api);
         let operator = Operator {
             store: Arc::clone(&world.store),
             journal: world.journal.clone(),
             metrics: world.metrics.clone(),
             readiness: readiness.clone(),
-            api: Api::new(api),
+            api: models.clone(),
             intake: Intake::new(api, world.metrics.clone()),
         };
         let server = Server::bind(config).await.unwrap();
@@ -181,7 +183,7 @@ impl Face {
         #[expect(clippy::disallowed_methods, reason = "awaited by close")]
         let serving = tokio::spawn(running);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { world, address, readiness, client, stop, serving }
+        Self { world, address, readiness, client, api: models, stop, serving }
     }
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {

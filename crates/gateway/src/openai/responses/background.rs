@@ -14,6 +14,7 @@ use super::{memory::Turn, object, order::Order};
 use crate::{
     openai::{Api, reply::Teller},
     refusal::Refusal,
+    router::intake::Meter,
 };
 
 /// Responses in the background at once. More are refused with 429.
@@ -63,7 +64,7 @@ impl Background {
 }
 
 /// Has the response made in the background, and tells it as it stands.
-pub(super) fn start(api: &Api, mut order: Order) -> Result<Value, Refusal> {
+pub(super) fn start(api: &Api, mut order: Order, meter: Meter) -> Result<Value, Refusal> {
     let response = object::with_status(order.response().clone(), "queued");
     let id = response["id"].as_str().unwrap_or_default().to_owned();
     let memory = api.memory.clone();
@@ -72,7 +73,7 @@ pub(super) fn start(api: &Api, mut order: Order) -> Result<Value, Refusal> {
     let (name, owner) = (id.clone(), turn.owner);
     memory.keep(Instant::now(), turn);
     let started = api.background.start(&id, async move {
-        let (mut pieces, mut narration) = order.begin();
+        let (mut pieces, mut narration) = order.begin(meter);
         while let Some((_, piece)) = pieces.next().await {
             match piece {
                 Ok(piece) => drop(narration.tell(0, piece)),

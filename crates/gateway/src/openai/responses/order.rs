@@ -16,6 +16,7 @@ use crate::{
         reply::{self, Pieces},
     },
     refusal::Refusal,
+    router::intake::Meter,
 };
 
 /// Where what was said before is looked up.
@@ -67,12 +68,13 @@ impl Order {
     }
 
     /// Has the model begin.
-    pub(super) fn begin(self) -> (Pieces, Narration) {
+    pub(super) fn begin(self, meter: Meter) -> (Pieces, Narration) {
         let (llm, one_call) = (self.llm.model, self.one_call);
         let pieces = reply::all(vec![self.chat], move |chat| {
             let reply = llm.reply(chat);
             if one_call { reply::one_call(reply) } else { reply }
         });
+        let pieces = reply::metered(pieces, meter);
         (pieces, Narration::new(self.turn, self.keepers, self.is_answered))
     }
 

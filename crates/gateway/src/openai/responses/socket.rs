@@ -21,7 +21,7 @@ use super::{CreateResponse, Memory, read};
 use crate::{
     openai::{Api, body, reply},
     refusal::Refusal,
-    router::guard::Caller,
+    router::{guard::Caller, intake::Meter},
 };
 
 /// Sockets at once. More are refused with 429.
@@ -49,6 +49,7 @@ impl Default for Sockets {
 pub(crate) async fn open(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(meter): Extension<Meter>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let upgrade = upgrade.map_err(|rejection| {
@@ -58,7 +59,7 @@ pub(crate) async fn open(
     let Ok(room) = Arc::clone(&api.sockets.0).try_acquire_owned() else {
         return Err(Refusal::busy(format!("{SOCKETS} sockets are open; try again")));
     };
-    let talk = Talk { api, owner: caller.cache_salt(), memory: Memory::default() };
+    let talk = Talk { api, owner: caller.cache_salt(), memory: Memory::default(), meter };
     Ok(upgrade.max_message_size(body::JSON_BYTES).on_upgrade(|socket| async move {
         talk.run(socket).await;
         drop(room);
@@ -72,11 +73,13 @@ struct Envelope {
 }
 
 /// A client at a socket.
+#[derive(Clone)]
 struct Talk {
     api: Api,
     owner: u64,
     /// Responses that are kept only while the socket is open.
     memory: Memory,
+    meter: Meter,
 }
 
 type Events = BoxStream<'static, Value>;
@@ -121,10 +124,10 @@ impl Talk {
 
     /// The events of a request; the model begins when they are first asked for.
     fn tell(&self, asked: Value) -> Events {
-        let (api, owner, memory) = (self.api.clone(), self.owner, self.memory.clone());
+        let talk = self.clone();
         let stream_id = asked["stream_id"].as_str().map(str::to_owned);
         let told = async move {
-            match begin(&api, owner, &memory, asked).await {
+            match talk.begin(asked).await {
                 Ok(events) => events.boxed(),
                 Err(refusal) => stream::iter([Err(refusal)]).boxed(),
             }
@@ -142,24 +145,21 @@ impl Talk {
             })
             .boxed()
     }
-}
 
-async fn begin(
-    api: &Api,
-    owner: u64,
-    memory: &Memory,
-    asked: Value,
-) -> Result<impl Stream<Item = Result<Value, Refusal>> + Send + 'static, Refusal> {
-    let asked: CreateResponse = body::parse(asked.to_string().as_bytes())?;
-    if asked.is_in_background() {
-        let message = "what is asked for at a socket does not run in the background";
-        return Err(Refusal::unsupported("background", message));
+    async fn begin(
+        self,
+        asked: Value,
+    ) -> Result<impl Stream<Item = Result<Value, Refusal>> + Send + 'static, Refusal> {
+        let asked: CreateResponse = body::parse(asked.to_string().as_bytes())?;
+        if asked.is_in_background() {
+            let message = "what is asked for at a socket does not run in the background";
+            return Err(Refusal::unsupported("background", message));
+        }
+        let mut order = read(&self.api, self.owner, asked, Some(&self.memory))?;
+        order.keepers.push(if order.is_stored() { self.api.memory } else { self.memory });
+        let (pieces, narration) = order.begin(self.meter);
+        Ok(reply::told(reply::begun(pieces).await?, narration))
     }
-    let mut order = read(api, owner, asked, Some(memory))?;
-    let keeper = if order.is_stored() { api.memory.clone() } else { memory.clone() };
-    order.keepers.push(keeper);
-    let (pieces, narration) = order.begin();
-    Ok(reply::told(reply::begun(pieces).await?, narration))
 }
 
 /// What to make of what a client sent.

@@ -71,10 +71,12 @@ impl Narration {
         (self.turn.response, self.turn.output)
     }
 
-    fn event(&mut self, kind: &str, mut event: Value) -> Value {
-        event["type"] = json!(kind);
-        event["sequence_number"] = json!(self.number);
+    fn event(&mut self, kind: &str, rest: Value) -> Value {
+        let mut event = json!({ "type": kind, "sequence_number": self.number });
         self.number += 1;
+        if let (Value::Object(event), Value::Object(rest)) = (&mut event, rest) {
+            event.extend(rest);
+        }
         event
     }
 
