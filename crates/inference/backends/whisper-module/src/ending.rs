@@ -1,24 +1,14 @@
 //! Where a text ends. A window cut to its sound lacks the silence that tells Whisper to stop: it
 //! says everything again, until something stops it.
 
-#![expect(unsafe_code, reason = "whisper.cpp asks through a C callback")]
+use std::ffi::c_int;
 
-use std::{
-    ffi::{c_int, c_void},
-    slice,
-};
+use whisper_rs::WhisperContext;
 
-use whisper_rs::{WhisperContext, WhisperSysContext, WhisperSysState, WhisperTokenData};
-
-/// Whisper hears 16 kHz.
-const RATE_HZ: usize = 16_000;
 /// A time token stands for 20 ms.
 const SAMPLES_PER_TIME: usize = 320;
 /// A phrase that ends in the last half second of the sound is the last one.
 const ENDING_TIMES: usize = 25;
-/// People stay below this; more is worth a look for repetition.
-const TOKENS_PER_SECOND: usize = 5;
-const SPARE_TOKENS: usize = 3;
 /// Nobody says this many tokens twice in a row; Whisper does, at the end of a window.
 const LONG_REPEAT: usize = 6;
 
@@ -30,19 +20,23 @@ pub(crate) struct Ending {
     last_time: c_int,
     /// More text tokens than this may be a loop.
     plausible: usize,
-    vocabulary: usize,
 }
 
 impl Ending {
-    /// For a window of this many samples.
-    pub(crate) fn new(context: &WhisperContext, samples: usize) -> Self {
+    /// For a window of this many samples; more than `plausible` text tokens may be a loop.
+    pub(crate) fn new(context: &WhisperContext, samples: usize, plausible: usize) -> Self {
         let times = (samples / SAMPLES_PER_TIME).saturating_sub(ENDING_TIMES).max(1);
         Self {
             end: context.token_eot(),
             last_time: context.token_beg() + c_int::try_from(times).unwrap_or(c_int::MAX / 2),
-            plausible: samples * TOKENS_PER_SECOND / RATE_HZ + SPARE_TOKENS,
-            vocabulary: usize::try_from(context.n_vocab()).unwrap_or(0),
+            plausible,
         }
+    }
+
+    /// Of short texts that end with a phrase ending at `last_time`.
+    #[cfg(test)]
+    pub(crate) fn at(end: c_int, last_time: c_int) -> Self {
+        Self { end, last_time, plausible: 4 }
     }
 
     /// Whether a token stands for text.
@@ -60,6 +54,18 @@ impl Ending {
         differs.map_or(0, |i| i + 1) + period
     }
 
+    /// Allows nothing but the end once it is reached.
+    pub(crate) fn filter(&self, tokens: &[c_int], logits: &mut [f32]) {
+        if !self.is_reached(tokens) {
+            return;
+        }
+        for (token, logit) in (0..).zip(logits) {
+            if token != self.end {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+
     fn is_reached(&self, tokens: &[c_int]) -> bool {
         if let [.., before, last] = tokens
             && self.is_text(*before)
@@ -72,38 +78,6 @@ impl Ending {
     }
 }
 
-/// Allows nothing but the end once it is reached.
-///
-/// # Safety
-/// As whisper.cpp calls it: `tokens` and `logits` are of their lengths, `ending` is an [`Ending`].
-pub(crate) unsafe extern "C" fn end_in_time(
-    _: *mut WhisperSysContext,
-    _: *mut WhisperSysState,
-    tokens: *const WhisperTokenData,
-    tokens_len: c_int,
-    logits: *mut f32,
-    ending: *mut c_void,
-) {
-    let tokens_len = usize::try_from(tokens_len).unwrap_or(0);
-    if tokens_len == 0 {
-        return;
-    }
-    // SAFETY: as this function asks; there is at least one token.
-    let (tokens, ending) =
-        unsafe { (slice::from_raw_parts(tokens, tokens_len), &*ending.cast::<Ending>()) };
-    let ids: Vec<_> = tokens.iter().map(|t| t.id).collect();
-    if !ending.is_reached(&ids) {
-        return;
-    }
-    // SAFETY: as this function asks; there is a logit for each word.
-    let logits = unsafe { slice::from_raw_parts_mut(logits, ending.vocabulary) };
-    for (token, logit) in (0..).zip(logits) {
-        if token != ending.end {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +87,7 @@ mod tests {
 
     /// For two seconds of sound: 13 tokens are plausible, a phrase ending at 1.5 s is the last.
     fn ending() -> Ending {
-        Ending { end: END, last_time: ZERO + 75, plausible: 13, vocabulary: 3_000 }
+        Ending { end: END, last_time: ZERO + 75, plausible: 13 }
     }
 
     #[test]
@@ -157,16 +131,7 @@ mod tests {
     #[test]
     fn at_the_end_only_the_end_is_allowed() {
         let mut logits = vec![0.5_f32; 3_000];
-        let mut ending = ending();
-        // SAFETY: a token's data is plain numbers, for which zeros are valid.
-        let mut tokens: [WhisperTokenData; 2] = unsafe { std::mem::zeroed() };
-        (tokens[0].id, tokens[1].id) = (5, ZERO + 90);
-        let argument = (&raw mut ending).cast();
-        let (context, state) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: everything is of the length that is given.
-        unsafe {
-            end_in_time(context, state, tokens.as_ptr(), 2, logits.as_mut_ptr(), argument);
-        }
+        ending().filter(&[5, ZERO + 90], &mut logits);
         let allowed: Vec<_> = (0..3_000).filter(|&t| logits[t] > f32::NEG_INFINITY).collect();
         assert_eq!(allowed, [1_000]);
     }

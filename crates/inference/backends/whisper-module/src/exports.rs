@@ -16,7 +16,7 @@ use crate::{
 };
 
 static FUNCTIONS: Functions =
-    Functions { version: abi::VERSION, load, free_model, new_state, free_state, transcribe };
+    Functions { version: abi::VERSION, load, free_model, check, new_state, free_state, transcribe };
 
 /// The table of everything this module does; its version is its first field.
 // SAFETY: the name is this module's own; nothing else in a process exports it.
@@ -44,6 +44,27 @@ unsafe extern "C" fn load(
 unsafe extern "C" fn free_model(model: *mut ModelHandle) {
     // SAFETY: the pointer is null or came from `load`, and is not used again.
     unsafe { free::<Model>(model.cast()) };
+}
+
+unsafe extern "C" fn check(
+    model: *const ModelHandle,
+    language: *const c_char,
+    translate: u8,
+    error: *mut ErrorText,
+) -> Status {
+    let checked = guarded(|| {
+        // SAFETY: the pointer is null or came from `load`, and outlives this call.
+        let model = unsafe { model.cast::<Model>().as_ref() }.ok_or("no model")?;
+        // SAFETY: the language is null or ended by a zero, as in a request.
+        unsafe { model.check(language, translate != 0) }
+    });
+    match checked {
+        Ok(()) => Status::DONE,
+        Err(reason) => {
+            tell(error, &reason);
+            Status::FAILED
+        }
+    }
 }
 
 unsafe extern "C" fn new_state(
@@ -173,6 +194,8 @@ mod tests {
             free_model(ptr::null_mut());
             free_state(ptr::null_mut());
             assert!(new_state(ptr::null(), &raw mut error).is_null());
+            assert_eq!(check(ptr::null(), ptr::null(), 0, &raw mut error), Status::FAILED);
+            assert_eq!(text_of(&error), "no model");
             transcribe(ptr::null_mut(), ptr::null(), answer.as_mut_ptr(), &raw mut error)
         };
         assert_eq!((status, text_of(&error)), (Status::FAILED, "no state"));

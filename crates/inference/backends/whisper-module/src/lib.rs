@@ -4,4 +4,5 @@
 mod abi;
 mod ending;
 mod exports;
+mod steps;
 mod transcription;

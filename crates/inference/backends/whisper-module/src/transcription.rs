@@ -1,8 +1,12 @@
-//! One transcription with whisper-rs: greedy, one segment, no second try.
+//! One transcription with whisper-rs: one sequence of tokens, no second try.
 
 #![expect(unsafe_code, reason = "requests come as C pointers")]
 
-use std::{ffi::CStr, slice, sync::Arc};
+use std::{
+    ffi::{CStr, c_char},
+    slice,
+    sync::Arc,
+};
 
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState,
@@ -10,14 +14,16 @@ use whisper_rs::{
 };
 
 use crate::{
-    abi::{Answer, LoadOptions, Request},
-    ending::{Ending, end_in_time},
+    abi::{Answer, LoadOptions, Piece, Request},
+    ending::Ending,
+    steps::{Steps, at_each_step},
 };
 
-/// Prompt tokens that are kept, the last ones: enough to carry names and style over, cheap to read.
-const PROMPT_TOKENS: usize = 96;
 /// whisper.cpp makes nothing of less than a tenth of a second.
 const LEAST_SAMPLES: usize = 1_760;
+/// A time token stands for 20 ms.
+const SAMPLES_PER_TIME: usize = 320;
+
 /// A loaded model.
 pub(crate) struct Model {
     context: Arc<WhisperContext>,
@@ -29,6 +35,18 @@ pub(crate) struct State {
     memory: WhisperState,
     params: Option<(&'static str, FullParams<'static, 'static>)>,
     text: Vec<u8>,
+    pieces: Vec<Piece>,
+    times: Vec<f32>,
+}
+
+/// A token as it was decoded.
+struct Decoded {
+    /// Its place among all tokens.
+    at: usize,
+    id: i32,
+    logprob: f32,
+    /// Of text tokens.
+    bytes: Vec<u8>,
 }
 
 impl Model {
@@ -41,10 +59,40 @@ impl Model {
         Ok(Self { context: Arc::new(context) })
     }
 
+    /// Whether it can do this.
+    ///
+    /// # Safety
+    /// The language is null or ended by a zero.
+    pub(crate) unsafe fn check(
+        &self,
+        language: *const c_char,
+        translate: bool,
+    ) -> Result<(), String> {
+        // SAFETY: as this function asks.
+        let language = unsafe { known_language(language) }?;
+        if self.context.is_multilingual() {
+            return Ok(());
+        }
+        match language {
+            Some("en") | None if !translate => Ok(()),
+            Some("en") | None => {
+                Err("this model understands English only: it cannot translate".into())
+            }
+            Some(other) => Err(format!("this model understands English only, not {other:?}")),
+        }
+    }
+
     /// Makes working memory.
     pub(crate) fn new_state(&self) -> Result<State, String> {
         let memory = self.context.create_state().map_err(|e| e.to_string())?;
-        Ok(State { context: Arc::clone(&self.context), memory, params: None, text: Vec::new() })
+        Ok(State {
+            context: Arc::clone(&self.context),
+            memory,
+            params: None,
+            text: Vec::new(),
+            pieces: Vec::new(),
+            times: Vec::new(),
+        })
     }
 }
 
@@ -63,25 +111,30 @@ impl State {
         // SAFETY: not null, and of this length by the caller's promise.
         let samples = unsafe { slice::from_raw_parts(request.samples, request.samples_len) };
         // SAFETY: null or valid by the caller's promise.
-        let prompt = self.prompt_tokens(unsafe { prompt(request) });
+        let prompt = self.prompt_tokens(unsafe { prompt(request) }, request.prompt_tokens);
         // SAFETY: null or ended by a zero, by the caller's promise.
-        let language = unsafe { language(request) }?;
+        let language = unsafe { known_language(request.language) }?.unwrap_or("auto");
         let language = if self.context.is_multilingual() { language } else { "en" };
         let mut params = self.params_for(language);
         params.set_tokens(&prompt);
         params.set_n_threads(int(request.threads.max(1)));
         params.set_audio_ctx(int(request.audio_positions));
         params.set_max_tokens(int(request.most_tokens));
+        params.set_translate(request.translate != 0);
+        params.set_temperature(request.temperature);
         // SAFETY: whisper.cpp calls it on this thread, during `full` only, with this argument.
         unsafe {
             params.set_abort_callback(request.abort);
             params.set_abort_callback_user_data(request.abort_argument);
         }
-        let mut ending = Ending::new(&self.context, samples.len());
+        let plausible = usize::try_from(request.plausible_tokens).unwrap_or(usize::MAX);
+        let ending = Ending::new(&self.context, samples.len(), plausible);
+        let columns = if request.detail < 2 { 0 } else { samples.len() / SAMPLES_PER_TIME + 1 };
+        let mut steps = Steps::new(&self.context, ending, columns, request.temperature);
         // SAFETY: whisper.cpp calls it during `full` only, with this argument, which outlives that.
         unsafe {
-            params.set_filter_logits_callback(Some(end_in_time));
-            params.set_filter_logits_callback_user_data((&raw mut ending).cast());
+            params.set_filter_logits_callback(Some(at_each_step));
+            params.set_filter_logits_callback_user_data((&raw mut steps).cast());
         }
         let outcome = self.memory.full(params, samples);
         let gave_up = || {
@@ -89,48 +142,87 @@ impl State {
             request.abort.is_some_and(|abort| unsafe { abort(request.abort_argument) })
         };
         match outcome {
-            Ok(()) => self.answer(&ending).map(Some),
+            Ok(()) => self.answer(&steps, request.detail > 0).map(Some),
             Err(_) if gave_up() => Ok(None),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    fn answer(&mut self, ending: &Ending) -> Result<Answer, String> {
-        let mut answer = Answer {
-            text: std::ptr::null(),
-            text_len: 0,
-            logprob_sum: 0.0,
-            tokens: 0,
-            no_speech: 1.0,
-            language: [0; 4],
-        };
-        let (mut spellings, mut tokens) = (Vec::new(), Vec::new());
+    fn answer(&mut self, steps: &Steps, wants_pieces: bool) -> Result<Answer, String> {
+        let mut no_speech = 1.0_f32;
+        let mut decoded = Vec::new();
         for segment in self.memory.as_iter() {
-            answer.no_speech = answer.no_speech.min(segment.no_speech_probability());
+            no_speech = no_speech.min(segment.no_speech_probability());
             for token in (0..segment.n_tokens()).filter_map(|i| segment.get_token(i)) {
-                if ending.is_text(token.token_id()) {
-                    let bytes = token.to_bytes().map_err(|e| e.to_string())?;
-                    spellings.push(String::from_utf8_lossy(bytes).trim().to_lowercase());
-                    tokens.push((bytes.to_vec(), token.token_data().plog));
-                }
+                let (at, id) = (decoded.len(), token.token_id());
+                let is_text = steps.ending.is_text(id);
+                let bytes =
+                    if is_text { token.to_bytes().map_err(|e| e.to_string())? } else { &[] };
+                let logprob = steps.logprob(at, id, token.token_data().plog);
+                decoded.push(Decoded { at, id, logprob, bytes: bytes.to_vec() });
             }
         }
-        self.text.clear();
-        for (bytes, logprob) in &tokens[..ending.keep(&spellings)] {
-            self.text.extend(bytes);
-            answer.logprob_sum += logprob;
-            answer.tokens += 1;
-        }
-        let language = get_lang_str(self.memory.full_lang_id_from_state()).unwrap_or_default();
-        for (place, byte) in answer.language.iter_mut().zip(language.bytes()) {
+        let (logprob_sum, tokens) = self.keep(&decoded, steps, wants_pieces);
+        let mut language = [0; 4];
+        let spoken = get_lang_str(self.memory.full_lang_id_from_state()).unwrap_or_default();
+        for (place, byte) in language.iter_mut().zip(spoken.bytes()) {
             *place = byte;
         }
-        answer.text = self.text.as_ptr();
-        answer.text_len = self.text.len();
-        Ok(answer)
+        Ok(Answer {
+            text: self.text.as_ptr(),
+            text_len: self.text.len(),
+            pieces: self.pieces.as_ptr(),
+            pieces_len: self.pieces.len(),
+            times: self.times.as_ptr(),
+            times_len: self.times.len(),
+            logprob_sum,
+            tokens,
+            no_speech,
+            language,
+        })
     }
 
-    fn prompt_tokens(&self, prompt: &str) -> Vec<i32> {
+    /// Keeps what was said, without what only repeats it: the sum of its log-probabilities, and how
+    /// many text tokens it has.
+    fn keep(&mut self, decoded: &[Decoded], steps: &Steps, wants_pieces: bool) -> (f32, u32) {
+        let is_text = |token: &&Decoded| steps.ending.is_text(token.id);
+        let spelling = |t: &Decoded| String::from_utf8_lossy(&t.bytes).trim().to_lowercase();
+        let spellings: Vec<_> = decoded.iter().filter(is_text).map(spelling).collect();
+        let kept = steps.ending.keep(&spellings);
+        let first_time = self.context.token_beg();
+        self.text.clear();
+        self.pieces.clear();
+        self.times.clear();
+        let (mut logprob_sum, mut tokens) = (0.0, 0);
+        for token in decoded {
+            let is_text = is_text(&token);
+            // Where something was left out, the time after it is not that of what was kept.
+            if usize::try_from(tokens).is_ok_and(|n| n == kept)
+                && (is_text || kept < spellings.len())
+            {
+                break;
+            }
+            if is_text {
+                self.text.extend(&token.bytes);
+                logprob_sum += token.logprob;
+                tokens += 1;
+            }
+            let time = token.id - first_time;
+            if wants_pieces && (is_text || time >= 0) {
+                self.pieces.push(Piece {
+                    id: u32::try_from(token.id).unwrap_or(0),
+                    logprob: token.logprob,
+                    bytes_len: u32::try_from(token.bytes.len()).unwrap_or(0),
+                    time: if is_text { -1 } else { time },
+                });
+                self.times.extend(steps.times(token.at));
+            }
+        }
+        (logprob_sum, tokens)
+    }
+
+    /// The last `most` tokens of a prompt.
+    fn prompt_tokens(&self, prompt: &str, most: u32) -> Vec<i32> {
         // A zero byte cannot pass to whisper.cpp; every token has at least a byte.
         let clean = prompt.replace('\0', " ");
         let mut tokens = if clean.trim().is_empty() {
@@ -138,7 +230,7 @@ impl State {
         } else {
             self.context.tokenize(&clean, clean.len() + 8).unwrap_or_default()
         };
-        tokens.drain(..tokens.len().saturating_sub(PROMPT_TOKENS));
+        tokens.drain(..tokens.len().saturating_sub(usize::try_from(most).unwrap_or(0)));
         tokens
     }
 
@@ -167,18 +259,20 @@ impl State {
     }
 }
 
+/// Whisper's own name for a language; `None` where none is given.
+///
 /// # Safety
-/// The language is null or ended by a zero, and lives as long as the request.
-unsafe fn language(request: &Request) -> Result<&'static str, String> {
-    if request.language.is_null() {
-        return Ok("auto");
+/// The language is null or ended by a zero, and lives until this returns.
+unsafe fn known_language(language: *const c_char) -> Result<Option<&'static str>, String> {
+    if language.is_null() {
+        return Ok(None);
     }
     // SAFETY: not null, and as this function asks.
-    let language =
-        unsafe { CStr::from_ptr(request.language) }.to_str().map_err(|e| e.to_string())?;
-    get_lang_id(language)
-        .and_then(get_lang_str)
-        .ok_or_else(|| format!("Whisper does not know the language {language:?}"))
+    let language = unsafe { CStr::from_ptr(language) }.to_str().map_err(|e| e.to_string())?;
+    let known = get_lang_id(language).and_then(get_lang_str);
+    let unknown =
+        || format!("Whisper does not know the language {language:?}: give its ISO 639-1 code");
+    known.map(Some).ok_or_else(unknown)
 }
 
 /// # Safety

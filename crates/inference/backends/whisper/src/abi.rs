@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_void};
 
 /// Raised whenever anything in this file changes. Both sides refuse another number.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A loaded model, owned by the module.
 #[repr(C)]
@@ -53,17 +53,47 @@ pub(crate) struct Request {
     pub(crate) audio_positions: u32,
     /// Tokens after which decoding stops.
     pub(crate) most_tokens: u32,
+    /// Text tokens beyond which a repetition is a loop.
+    pub(crate) plausible_tokens: u32,
+    /// Tokens of the prompt that are kept, the last ones.
+    pub(crate) prompt_tokens: u32,
     pub(crate) threads: u32,
+    /// 0 is greedy.
+    pub(crate) temperature: f32,
+    /// Whether to write down in English whatever was said; zero is no.
+    pub(crate) translate: u8,
+    /// What is told beside the text: 0 nothing, 1 pieces, 2 pieces and when each may begin.
+    pub(crate) detail: u8,
     /// Asked between encoding and each token, on the calling thread; true gives up.
     pub(crate) abort: Option<unsafe extern "C" fn(*mut c_void) -> bool>,
     pub(crate) abort_argument: *mut c_void,
 }
 
-/// What was understood. The text belongs to the state and lives until its next call.
+/// A token of the answer: of text, or a time between two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Piece {
+    pub(crate) id: u32,
+    /// Natural logarithm of its probability.
+    pub(crate) logprob: f32,
+    /// How many bytes of the answer's text are its own, after those of the pieces before it.
+    pub(crate) bytes_len: u32,
+    /// A time token's time from the window's start, in steps of 20 ms; -1 for text.
+    pub(crate) time: i32,
+}
+
+/// What was understood. What it points to belongs to the state and lives until its next call; none
+/// of it is null.
 #[repr(C)]
 pub(crate) struct Answer {
     pub(crate) text: *const u8,
     pub(crate) text_len: usize,
+    pub(crate) pieces: *const Piece,
+    pub(crate) pieces_len: usize,
+    /// For each piece, how probable it is that it begins at each step of 20 ms: natural logarithms,
+    /// `times_len` in all, the same number for every piece.
+    pub(crate) times: *const f32,
+    pub(crate) times_len: usize,
     /// Sum of the tokens' log-probabilities.
     pub(crate) logprob_sum: f32,
     pub(crate) tokens: u32,
@@ -81,6 +111,10 @@ pub(crate) struct Functions {
     pub(crate) load:
         unsafe extern "C" fn(*const c_char, LoadOptions, *mut ErrorText) -> *mut ModelHandle,
     pub(crate) free_model: unsafe extern "C" fn(*mut ModelHandle),
+    /// Whether the model can listen for a language (as in a request) and, where the number is not
+    /// zero, translate; an error text where it cannot.
+    pub(crate) check:
+        unsafe extern "C" fn(*const ModelHandle, *const c_char, u8, *mut ErrorText) -> Status,
     /// Null and an error text on failure. A state keeps its model alive.
     pub(crate) new_state:
         unsafe extern "C" fn(*const ModelHandle, *mut ErrorText) -> *mut StateHandle,

@@ -6,14 +6,17 @@ use std::{
 };
 
 use trunkline_inference::{
-    Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttInput, SttOptions, Transcript,
+    Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttDetail, SttInput, SttOptions,
+    SttTask, Transcript,
 };
 
 use crate::{
+    evidence::Evidence,
     fit,
     loudness::RATE_HZ,
-    module::{Understood, Window},
+    module::{Style, Window},
     turn::{Job, Turn, Why},
+    understood::Understood,
 };
 
 /// New sound that is worth a partial transcript, times the streams at work.
@@ -23,8 +26,21 @@ const GROWTH_PER_WORK: usize = 3;
 /// Less sound than this is silence to whisper.cpp.
 const LEAST_SAMPLES: usize = 1_760;
 
+/// A text that compresses better than this repeats itself.
+const MOST_COMPRESSED: f32 = 2.4;
+/// A text less probable than this is a guess.
+const LEAST_LOGPROB: f32 = -1.0;
+/// Where nobody spoke, a guess needs no better one.
+const NO_SPEECH: f32 = 0.6;
+/// How freely a file's window that went wrong is written down again.
+const ANOTHER_TEMPERATURE: f32 = 0.4;
+
 /// Understands a window. The module's state does; tests bring their own.
 pub(crate) trait Recognize {
+    /// Whether it can listen for a language (any, for `None`) and do this task;
+    /// [`ModelError::BadRequest`] says why it cannot.
+    fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError>;
+
     /// Transcribes; `None` when `interrupted` said to give up.
     fn recognize(
         &mut self,
@@ -64,6 +80,8 @@ pub(crate) struct Hearing<R> {
 struct Ear {
     /// `None` once it has ended.
     input: Option<HearingStream>,
+    /// Why it is not listened to.
+    refused: Option<ModelError>,
     turn: Turn,
 }
 
@@ -85,7 +103,10 @@ impl<R: Recognize> Hearing<R> {
             let has_room = slots.has_room(slot, turn.answers());
             has_room.then(|| turn.job(growth)).flatten().map(|job| (slot, job))
         });
-        jobs.min_by_key(|(slot, job)| (job.why, (slot + count - self.next) % count))
+        jobs.min_by_key(|(slot, job)| {
+            let gives_way = self.ears[*slot].as_ref().is_some_and(|ear| ear.turn.gives_way());
+            (gives_way, job.why, (slot + count - self.next) % count)
+        })
     }
 
     fn run(
@@ -103,8 +124,9 @@ impl<R: Recognize> Hearing<R> {
             language: language.as_deref(),
             prompt: &prompt,
             audio_positions: fit::positions(sound.len(), settings.gpu),
-            most_tokens: fit::tokens(sound.len()),
+            tokens: fit::tokens(sound.len(), turn.style().detail, turn.language()),
             threads: settings.threads,
+            style: turn.style(),
         };
         let is_sound = sound.len() >= LEAST_SAMPLES;
         if is_sound {
@@ -129,7 +151,11 @@ impl<R: Recognize> Hearing<R> {
                 self.next = (slot + 1) % self.ears.len();
                 self.settle((slot, job), (understood, worked), slots);
             }
-            Ok(None) => {}
+            Ok(None) => {
+                if let Some(Ear { turn, .. }) = &mut self.ears[slot] {
+                    turn.gave_way();
+                }
+            }
             Err(error) => slots.fail(slot, error),
         }
     }
@@ -158,8 +184,10 @@ impl<R: Recognize> Engine for Hearing<R> {
     }
 
     fn admit(&mut self, slot: SlotId, job: Listen) {
-        let turn = Turn::new(&job.options, self.settings.language.clone());
-        self.ears[slot] = Some(Ear { input: Some(job.input), turn });
+        let Listen { input, options } = job;
+        let refused = self.recognizer.check(options.language.as_deref(), options.task).err();
+        let turn = Turn::new(&options, self.settings.language.clone());
+        self.ears[slot] = Some(Ear { input: Some(input), refused, turn });
     }
 
     fn step(&mut self, slots: &mut Slots<Transcript>, cx: &mut Context<'_>) -> Progress {
@@ -176,22 +204,34 @@ impl<R: Recognize> Engine for Hearing<R> {
 }
 
 /// Transcribes a window; a short one in which there are digits once more in a wider one: a tight
-/// window makes Whisper say them twice.
+/// window makes Whisper say them twice. A file's window that went wrong is written down once more.
 fn understand(
     recognizer: &mut impl Recognize,
     window: &Window<'_>,
     why: Why,
     interrupted: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Understood>, ModelError> {
-    let Some(first) = recognizer.recognize(window, interrupted)? else { return Ok(None) };
-    let has_digits = first.text.contains(|c: char| c.is_ascii_digit());
-    if why == Why::Growth || window.audio_positions >= fit::WIDE || !has_digits {
-        return Ok(Some(first));
+    let Some(mut understood) = recognizer.recognize(window, interrupted)? else { return Ok(None) };
+    let has_digits = understood.text.contains(|c: char| c.is_ascii_digit());
+    if why != Why::Growth && window.audio_positions < fit::WIDE && has_digits {
+        let wide = Window { audio_positions: fit::WIDE, ..*window };
+        // Where there was no time for another look, the first counts.
+        understood = recognizer.recognize(&wide, interrupted)?.unwrap_or(understood);
     }
-    let wide = Window { audio_positions: fit::WIDE, ..*window };
-    let second = recognizer.recognize(&wide, interrupted)?;
-    // Where there was no time for another look, the first counts.
-    Ok(Some(second.unwrap_or(first)))
+    let is_file = window.style.detail > SttDetail::Text;
+    if is_file && window.style.temperature <= 0.0 && went_wrong(&understood) {
+        let style = Style { temperature: ANOTHER_TEMPERATURE, ..window.style };
+        let another = recognizer.recognize(&Window { style, ..*window }, interrupted)?;
+        understood = another.filter(|another| !went_wrong(another)).unwrap_or(understood);
+    }
+    Ok(Some(understood))
+}
+
+/// Whether a text is a loop or a guess at speech.
+fn went_wrong(understood: &Understood) -> bool {
+    let evidence = Evidence::of(understood);
+    let is_guess = evidence.avg_logprob() < LEAST_LOGPROB && evidence.no_speech <= NO_SPEECH;
+    evidence.compression_ratio > MOST_COMPRESSED || is_guess
 }
 
 /// Takes in whatever has come.
@@ -207,6 +247,10 @@ fn listen(ears: &mut [Option<Ear>], slots: &mut Slots<Transcript>, cx: &mut Cont
 
 impl Ear {
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<(), ModelError> {
+        if let Some(refused) = self.refused.take() {
+            self.input = None;
+            return Err(refused);
+        }
         while self.turn.takes_input() {
             let Some(input) = &mut self.input else { return Ok(()) };
             match input.as_mut().poll_next(cx) {
@@ -245,22 +289,24 @@ fn answer(ears: &mut [Option<Ear>], slots: &mut Slots<Transcript>) {
 }
 
 /// Whether a running job is to be given up: its reader is gone, or it works ahead while the caller goes
-/// on speaking or an answer is owed that it does not give.
+/// on speaking or an answer is owed that it does not give. A file's work gives way to calls.
 fn is_overtaken(slot: SlotId, job: &Job, ears: &[Option<Ear>], slots: &Slots<Transcript>) -> bool {
     if slots.active().all(|active| active != slot) {
         return true;
     }
-    if ears[slot].as_ref().is_some_and(|ear| ear.turn.has_resumed_since(job)) {
+    let Some(Ear { turn, .. }) = &ears[slot] else { return true };
+    if turn.has_resumed_since(job) {
         return true;
     }
-    let works_ahead = match job.why {
-        Why::Owed | Why::Full => false,
+    let gives_way = match job.why {
+        Why::Owed | Why::Full => turn.gives_way(),
         Why::Pause | Why::Growth => true,
     };
-    works_ahead
+    gives_way
         && slots.active().any(|other| {
             ears[other].as_ref().is_some_and(|Ear { turn, .. }| {
-                turn.owes_work() && !(other == slot && turn.is_served_by(job))
+                let is_served = other == slot && turn.is_served_by(job);
+                turn.owes_work() && !turn.gives_way() && !is_served
             })
         })
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::{Compression, write::ZlibEncoder};
 
-use crate::module::Understood;
+use crate::understood::Understood;
 
 /// Figures over one or more windows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +67,7 @@ mod tests {
 
     fn understood(text: &str, logprob_sum: f32, tokens: u32, no_speech: f32) -> Understood {
         let (text, language) = (text.to_owned(), String::new());
-        Understood { text, logprob_sum, tokens, no_speech, language }
+        Understood { text, logprob_sum, tokens, no_speech, language, pieces: Vec::new() }
     }
 
     #[test]

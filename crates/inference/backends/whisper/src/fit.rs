@@ -1,6 +1,8 @@
 //! How much of Whisper's 30 s window and of its token budget a piece of sound needs.
 
-use crate::loudness::RATE_HZ;
+use trunkline_inference::SttDetail;
+
+use crate::{loudness::RATE_HZ, module::Tokens};
 
 /// Encoder positions of the whole 30 s window.
 const ALL_POSITIONS: usize = 1500;
@@ -19,6 +21,15 @@ const TILE: usize = 256;
 /// English stays below five tokens a second; what runs on is a loop.
 const TOKENS_PER_SECOND: usize = 8;
 const SPARE_TOKENS: usize = 16;
+/// More than five a second is worth a look for repetition.
+const PLAUSIBLE_PER_SECOND: usize = 5;
+const SPARE_PLAUSIBLE: usize = 3;
+/// Scripts that Whisper's vocabulary spells byte by byte, such as Hindi and Thai, take up to twenty.
+const DENSE: usize = 4;
+/// Of a call's prompt: enough to carry names and style over, cheap to read.
+const PROMPT_TOKENS: u32 = 96;
+/// Of a file's prompt: all that Whisper reads.
+const WHOLE_PROMPT_TOKENS: u32 = 223;
 
 /// Encoder positions for `samples` of sound.
 pub(crate) fn positions(samples: usize, gpu: bool) -> u32 {
@@ -28,10 +39,19 @@ pub(crate) fn positions(samples: usize, gpu: bool) -> u32 {
     u32::try_from(fitted.min(ALL_POSITIONS)).unwrap_or(0)
 }
 
-/// Tokens after which decoding of `samples` is a loop.
-pub(crate) fn tokens(samples: usize) -> u32 {
-    let tokens = samples * TOKENS_PER_SECOND / RATE_HZ as usize + SPARE_TOKENS;
-    u32::try_from(tokens).unwrap_or(u32::MAX)
+/// Bounds on the tokens for `samples` of sound: a call's text comes soon, a file's comes whole.
+pub(crate) fn tokens(samples: usize, detail: SttDetail, language: Option<&str>) -> Tokens {
+    let is_file = detail > SttDetail::Text;
+    let density = if is_file && language != Some("en") { DENSE } else { 1 };
+    let bound = |per_second: usize, spare| {
+        let tokens = samples * per_second * density / RATE_HZ as usize + spare;
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    };
+    Tokens {
+        most: bound(TOKENS_PER_SECOND, SPARE_TOKENS),
+        plausible: bound(PLAUSIBLE_PER_SECOND, SPARE_PLAUSIBLE),
+        prompt: if is_file { WHOLE_PROMPT_TOKENS } else { PROMPT_TOKENS },
+    }
 }
 
 #[cfg(test)]
@@ -62,6 +82,17 @@ mod tests {
 
     #[test]
     fn the_token_budget_grows_with_the_sound() {
-        assert_eq!((tokens(0), tokens(seconds(10))), (16, 96));
+        let call = |samples| tokens(samples, SttDetail::Text, None);
+        assert_eq!((call(0).most, call(seconds(10)).most), (16, 96));
+        assert_eq!((call(0).plausible, call(seconds(10)).plausible), (3, 53));
+    }
+
+    #[test]
+    fn a_file_in_another_script_has_room_for_its_bytes_and_a_long_prompt() {
+        let file = |language| tokens(seconds(10), SttDetail::Segments, language);
+        assert_eq!(file(Some("hi")).most, 336);
+        assert_eq!(file(None).plausible, 203);
+        let english = file(Some("en"));
+        assert_eq!((english.most, english.plausible, english.prompt), (96, 53, 223));
     }
 }

@@ -7,8 +7,11 @@ mod evidence;
 mod fit;
 mod loudness;
 mod module;
+mod passages;
 mod recognizer;
 mod turn;
+mod understood;
+mod words;
 
 pub use config::WhisperConfig;
 pub use recognizer::Whisper;

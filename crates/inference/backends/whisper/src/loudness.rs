@@ -50,6 +50,12 @@ impl Loudness {
         self.cells.iter().rposition(|&c| c > threshold).map_or(0, |last| (last + 1) * CELL)
     }
 
+    /// Which of the first `cells` are voice.
+    pub(crate) fn voiced(&self, cells: usize) -> Vec<bool> {
+        let threshold = self.threshold();
+        self.cells.iter().take(cells).map(|&cell| cell > threshold).collect()
+    }
+
     /// The middle of the quietest 100 ms that begin at sample `from` or after: a multiple of
     /// [`CELL`].
     pub(crate) fn quietest_after(&self, from: usize) -> usize {
@@ -122,6 +128,12 @@ mod tests {
         let cut = loudness(&levels).quietest_after(50 * CELL);
         assert!((70 * CELL..80 * CELL).contains(&cut), "{cut}");
         assert_eq!(cut % CELL, 0);
+    }
+
+    #[test]
+    fn voice_and_pauses_are_told_apart_cell_by_cell() {
+        let levels = [[0.002; 2], [0.2; 2], [0.002; 2]].concat();
+        assert_eq!(loudness(&levels).voiced(5), [false, false, true, true, false]);
     }
 
     #[test]

@@ -9,15 +9,15 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     ptr::{self, NonNull},
-    slice,
     sync::Arc,
 };
 
 use libloading::Library;
-use trunkline_inference::ModelError;
+use trunkline_inference::{ModelError, SttDetail, SttTask};
 
-use crate::abi::{
-    Answer, ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status, VERSION,
+use crate::{
+    abi::{ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status, VERSION},
+    understood::Understood,
 };
 
 const ENGINE: &str = "whisper";
@@ -58,24 +58,34 @@ pub(crate) struct Window<'a> {
     pub(crate) prompt: &'a str,
     /// Encoder positions, 50 a second; 0 is all of them.
     pub(crate) audio_positions: u32,
-    /// Tokens after which decoding stops.
-    pub(crate) most_tokens: u32,
+    /// How many tokens are expected and allowed.
+    pub(crate) tokens: Tokens,
     /// Threads that compute.
     pub(crate) threads: u32,
+    /// How it is written down.
+    pub(crate) style: Style,
 }
 
-/// What the model understood in a window.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Understood {
-    /// Trimmed.
-    pub(crate) text: String,
-    /// Sum of the tokens' log-probabilities.
-    pub(crate) logprob_sum: f32,
-    pub(crate) tokens: u32,
-    /// 0..=1; 1 where there is no text.
-    pub(crate) no_speech: f32,
-    /// ISO 639-1; empty for a model of one language.
-    pub(crate) language: String,
+/// How a text is written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Style {
+    /// What to write down.
+    pub(crate) task: SttTask,
+    /// 0 is greedy.
+    pub(crate) temperature: f32,
+    /// What is told beside the text.
+    pub(crate) detail: SttDetail,
+}
+
+/// Bounds on tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    /// Decoding stops after these.
+    pub(crate) most: u32,
+    /// A repetition beyond these is a loop.
+    pub(crate) plausible: u32,
+    /// The last ones of the prompt that are kept.
+    pub(crate) prompt: u32,
 }
 
 // SAFETY: the module's handles may be used from any thread, one at a time; a model's functions only
@@ -127,6 +137,24 @@ impl Drop for Model {
 }
 
 impl State {
+    /// Whether the model can do this; [`ModelError::BadRequest`] says why it cannot.
+    pub(crate) fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError> {
+        let language = c_language(language)?;
+        let language = language.as_deref().map_or(ptr::null(), CStr::as_ptr);
+        let (model, mut error) = (&self.model, ErrorText { bytes: [0; 256] });
+        // SAFETY: the model lives, the language is null or ended by a zero, and there is room for an
+        // error.
+        let status = unsafe {
+            (model.module.functions.check)(
+                model.handle.as_ptr(),
+                language,
+                translate(task),
+                &raw mut error,
+            )
+        };
+        if status == Status::DONE { Ok(()) } else { Err(ModelError::BadRequest(error.text())) }
+    }
+
     /// Transcribes a window; `None` when `interrupted` said to give up. It is asked after encoding
     /// and before each token.
     pub(crate) fn transcribe(
@@ -134,9 +162,7 @@ impl State {
         window: &Window<'_>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Understood>, ModelError> {
-        let language = window.language.map(CString::new).transpose();
-        let language = language
-            .map_err(|_| ModelError::BadRequest("a language's name holds a zero".to_owned()))?;
+        let language = c_language(window.language)?;
         let mut interrupted = interrupted;
         let request = Request {
             samples: window.samples.as_ptr(),
@@ -145,8 +171,17 @@ impl State {
             prompt: window.prompt.as_ptr(),
             prompt_len: window.prompt.len(),
             audio_positions: window.audio_positions,
-            most_tokens: window.most_tokens,
+            most_tokens: window.tokens.most,
+            plausible_tokens: window.tokens.plausible,
+            prompt_tokens: window.tokens.prompt,
             threads: window.threads,
+            temperature: window.style.temperature,
+            translate: translate(window.style.task),
+            detail: match window.style.detail {
+                SttDetail::Text => 0,
+                SttDetail::Segments => 1,
+                SttDetail::Words => 2,
+            },
             abort: Some(abort),
             abort_argument: (&raw mut interrupted).cast(),
         };
@@ -165,7 +200,7 @@ impl State {
         match status {
             // SAFETY: the module fills the answer when it says so, and its text lives until the
             // state's next call.
-            Status::DONE => Ok(Some(unsafe { understood(&answer.assume_init()) })),
+            Status::DONE => Ok(Some(unsafe { Understood::of(&answer.assume_init()) })),
             Status::ABORTED => Ok(None),
             Status::FAILED => Err(failed(error.text())),
             Status(other) => Err(failed(format!("the module answered {other}"))),
@@ -238,18 +273,15 @@ fn failed(reason: String) -> ModelError {
     ModelError::Engine { engine: ENGINE, reason }
 }
 
-/// # Safety
-/// The answer is the module's, and its state has not been called since.
-unsafe fn understood(answer: &Answer) -> Understood {
-    // SAFETY: the text is of this length by the module's promise, and not null.
-    let text = unsafe { slice::from_raw_parts(answer.text, answer.text_len) };
-    let language = CStr::from_bytes_until_nul(&answer.language).unwrap_or_default();
-    Understood {
-        text: String::from_utf8_lossy(text).trim().to_owned(),
-        logprob_sum: answer.logprob_sum,
-        tokens: answer.tokens,
-        no_speech: answer.no_speech,
-        language: language.to_string_lossy().into_owned(),
+fn c_language(language: Option<&str>) -> Result<Option<CString>, ModelError> {
+    let language = language.map(CString::new).transpose();
+    language.map_err(|_| ModelError::BadRequest("a language's name holds a zero".to_owned()))
+}
+
+fn translate(task: SttTask) -> u8 {
+    match task {
+        SttTask::Transcribe => 0,
+        SttTask::Translate => 1,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trunkline_inference::{
-    HearingStream, Lane, ModelError, Priority, SpeechToText, SttOptions, TranscriptStream,
+    HearingStream, Lane, ModelError, Priority, SpeechToText, SttOptions, SttTask, TranscriptStream,
     lane::Load,
 };
 
@@ -11,7 +11,8 @@ use crate::{
     WhisperConfig,
     abi::LoadOptions,
     engine::{Hearing, Listen, Recognize, Settings},
-    module::{Model, State, Understood, Window},
+    module::{Model, State, Window},
+    understood::Understood,
 };
 
 /// A Whisper model on its lane. Cloning shares it.
@@ -51,6 +52,10 @@ impl SpeechToText for Whisper {
 }
 
 impl Recognize for State {
+    fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError> {
+        self.check(language, task)
+    }
+
     fn recognize(
         &mut self,
         window: &Window<'_>,

@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use trunkline_audio::MediaTime;
-use trunkline_inference::{SttOptions, Transcript};
+use trunkline_inference::{Segment, SttDetail, SttOptions, Transcript};
 
 use crate::{
     evidence::Evidence,
     loudness::{CELL, Loudness, RATE_HZ},
-    module::Understood,
+    module::Style,
+    passages::{self, Heard, Told},
+    understood::Understood,
 };
 
 const SECOND: usize = RATE_HZ as usize;
 /// The longest window: what is longer is cut, so that a monologue costs bounded time.
 const FULL: usize = 25 * SECOND;
+/// The longest window of a file: nobody waits for its words, and a cut costs some.
+const FULL_OF_FILE: usize = 29 * SECOND;
 /// Where in a full window the cut may fall: its last five seconds.
 const CUT_WITHIN: usize = 5 * SECOND;
 /// A window this long ends at the next pause of this length.
@@ -30,6 +34,8 @@ const NEWS: usize = SECOND / 5;
 const TAIL: usize = 2 * SECOND / 5;
 /// Bytes of frozen text that go before the next window as its prompt.
 const PROMPT_BYTES: usize = 200;
+/// How often a file's window gives way to calls before it is worked through.
+const MOST_GIVEN_WAY: u32 = 3;
 /// Questions that wait for one answer. When full, the input waits.
 const MOST_ASKS: usize = 16;
 
@@ -66,12 +72,16 @@ pub(crate) struct Turn {
     language: Option<String>,
     hint: String,
     partials: bool,
+    style: Style,
+    /// How often work on this window was given up for a call.
+    given_way: u32,
 }
 
 /// What was last understood of the window.
 struct Latest {
     covers: usize,
     text: String,
+    segments: Vec<Segment>,
     evidence: Evidence,
     /// How long an asker waited for it.
     worked: Duration,
@@ -80,6 +90,7 @@ struct Latest {
 /// What came before the window.
 struct Frozen {
     text: String,
+    segments: Vec<Segment>,
     evidence: Evidence,
     samples: usize,
 }
@@ -105,21 +116,40 @@ struct Asked {
 impl Turn {
     /// A turn without sound. `language` is for streams that name none.
     pub(crate) fn new(options: &SttOptions, language: Option<String>) -> Self {
+        let (task, temperature, detail) = (options.task, options.temperature, options.detail);
+        let (text, segments) = (String::new(), Vec::new());
         Self {
             window: Vec::new(),
             loudness: Loudness::default(),
             latest: None,
-            frozen: Frozen { text: String::new(), evidence: Evidence::NONE, samples: 0 },
+            frozen: Frozen { text, segments, evidence: Evidence::NONE, samples: 0 },
             owed: Owed::default(),
             language: options.language.clone().or(language),
             hint: options.prompt.clone().unwrap_or_default(),
             partials: options.partials,
+            style: Style { task, temperature, detail },
+            given_way: 0,
         }
+    }
+
+    /// How its text is to be written down.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Whether its work is to wait for calls: it is a file, and has not waited too often.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.is_file() && self.given_way < MOST_GIVEN_WAY
+    }
+
+    /// Notes that a job was given up.
+    pub(crate) fn gave_way(&mut self) {
+        self.given_way += 1;
     }
 
     /// Whether more input may come; else there is a job to do or an answer to give first.
     pub(crate) fn takes_input(&self) -> bool {
-        self.window.len() < FULL && self.owed.asks.len() < MOST_ASKS
+        self.window.len() < self.full() && self.owed.asks.len() < MOST_ASKS
     }
 
     /// Hears 16 kHz samples.
@@ -171,7 +201,7 @@ impl Turn {
         if self.owes_work() {
             return job(Why::Owed, heard);
         }
-        if heard >= FULL {
+        if heard >= self.full() {
             return job(Why::Full, self.loudness.quietest_after(heard - CUT_WITHIN));
         }
         if !self.partials || self.is_known() {
@@ -207,24 +237,45 @@ impl Turn {
     pub(crate) fn settle(
         &mut self,
         job: &Job,
-        understood: Understood,
+        mut understood: Understood,
         worked: Duration,
     ) -> Option<Transcript> {
+        self.given_way = 0;
+        let Told { segments, rest } = self.tell(job, &mut understood);
         if self.language.is_none() && understood.tokens > 0 && !understood.language.is_empty() {
             self.language = Some(understood.language.clone());
         }
         let evidence = Evidence::of(&understood);
         let waited = if job.why == Why::Owed { worked } else { Duration::ZERO };
-        let latest = Latest { covers: job.covers, text: understood.text, evidence, worked: waited };
-        self.latest = Some(latest);
+        let (covers, text) = (job.covers, understood.text);
+        self.latest = Some(Latest { covers, text, segments, evidence, worked: waited });
         let partial = (self.partials && job.why != Why::Owed).then(|| {
             let end = self.frozen.samples + job.covers;
             Transcript { worked, ..self.transcript(None, end) }
         });
-        if job.why == Why::Full {
-            self.freeze(job.covers);
+        match rest {
+            Some(cut) => self.freeze(cut),
+            None if job.why == Why::Full => self.freeze(job.covers),
+            None => {}
         }
         partial
+    }
+
+    fn tell(&self, job: &Job, understood: &mut Understood) -> Told {
+        if !self.is_file() {
+            return Told::default();
+        }
+        let voiced = self.loudness.voiced(job.covers / CELL);
+        let heard = Heard { voiced, from: self.frozen.samples };
+        passages::tell(understood, &heard, self.style.detail)
+    }
+
+    fn is_file(&self) -> bool {
+        self.style.detail > SttDetail::Text
+    }
+
+    fn full(&self) -> usize {
+        if self.is_file() { FULL_OF_FILE } else { FULL }
     }
 
     /// How many transcripts [`answer`](Self::answer) may give.
@@ -308,8 +359,13 @@ impl Turn {
             compression_ratio: evidence.compression_ratio,
             worked,
             language: self.language.clone(),
-            segments: Vec::new(),
+            segments: self.segments(),
         }
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        let latest = self.latest.iter().flat_map(|latest| &latest.segments);
+        self.frozen.segments.iter().chain(latest).cloned().collect()
     }
 
     fn freeze_at_pause(&mut self) {
@@ -327,6 +383,7 @@ impl Turn {
     fn freeze(&mut self, cut: usize) {
         if let Some(latest) = self.latest.take() {
             self.frozen.text = joined(&self.frozen.text, &latest.text);
+            self.frozen.segments.extend(latest.segments);
             self.frozen.evidence = self.frozen.evidence.and(latest.evidence);
         }
         self.frozen.samples += cut;

@@ -1,4 +1,5 @@
-//! Recorded speech with transcripts, where the machine has it: `../shared/speech` beside the project.
+//! Recorded speech with transcripts, where the machine has it: `shared/speech` beside the project or
+//! in a folder above it.
 
 #![expect(clippy::unwrap_used, reason = "a test or an example may panic")]
 
@@ -26,7 +27,8 @@ pub(crate) struct Clip {
 
 /// The clips, or `None` where there are none.
 pub(crate) fn clips() -> Option<Vec<Clip>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(5)?.join("shared/speech");
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(5);
+    let root = above.map(|folder| folder.join("shared/speech")).find(|root| root.is_dir())?;
     let manifest = fs::read_to_string(root.join("manifest.tsv")).ok()?;
     let clip = |line: &str| {
         let fields: Vec<_> = line.split('\t').map(str::to_owned).collect();

@@ -12,9 +12,13 @@ use std::{
 
 use futures::{Stream, StreamExt, executor::block_on};
 use trunkline_audio::{Frame, MediaTime};
-use trunkline_inference::{Lane, Priority, TranscriptStream};
+use trunkline_inference::{Lane, Priority, SttToken, TranscriptStream};
 
 use super::*;
+use crate::{
+    module::Tokens,
+    understood::{Piece, Token},
+};
 
 /// What happens while the fake transcribes its next window.
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -28,6 +32,11 @@ struct Ruler {
 }
 
 impl Recognize for Ruler {
+    fn check(&self, language: Option<&str>, _: SttTask) -> Result<(), ModelError> {
+        let refused = || ModelError::BadRequest("no such language".into());
+        if language == Some("xx") { Err(refused()) } else { Ok(()) }
+    }
+
     fn recognize(
         &mut self,
         window: &Window<'_>,
@@ -35,6 +44,12 @@ impl Recognize for Ruler {
     ) -> Result<Option<Understood>, ModelError> {
         let tenths = window.samples.len() / (RATE_HZ as usize / 10);
         let text = format!("{tenths} tenths");
+        let said = |word: String| {
+            let token = SttToken { id: 1, bytes: word.into_bytes(), logprob: -0.1 };
+            Piece::Text(Token { token, begins: Vec::new() })
+        };
+        let (number, unit) = (said(format!(" {tenths}")), said(" tenths".to_owned()));
+        let pieces = vec![Piece::Time(0), number, unit, Piece::Time(tenths * 5)];
         if window.audio_positions == fit::WIDE {
             // The second look, for the digits in its texts, is another test's matter.
             return Ok(Some(Understood { text, tokens: 2, ..Understood::default() }));
@@ -48,7 +63,7 @@ impl Recognize for Ruler {
         if window.prompt.contains("fail") {
             return Err(ModelError::Engine { engine: "ruler", reason: "told to".into() });
         }
-        Ok((!gave_up).then(|| Understood { text, tokens: 2, ..Understood::default() }))
+        Ok((!gave_up).then(|| Understood { text, tokens: 2, pieces, ..Understood::default() }))
     }
 }
 
@@ -121,6 +136,11 @@ fn open(lane: &Lane<Hearing<Ruler>>, call: &Line, partials: bool) -> TranscriptS
     lane.open(Listen { input: Box::pin(call.clone()), options })
 }
 
+fn open_file(lane: &Lane<Hearing<Ruler>>, file: &Line, detail: SttDetail) -> TranscriptStream {
+    let options = SttOptions { detail, ..SttOptions::default() };
+    lane.open(Listen { input: Box::pin(file.clone()), options })
+}
+
 fn next(stream: &mut TranscriptStream) -> Transcript {
     block_on(stream.next()).unwrap().unwrap()
 }
@@ -155,6 +175,85 @@ fn a_whole_file_comes_out_whole_whatever_its_length() {
     let heard: usize = ruler.seen.lock().unwrap().iter().map(|(tenths, _)| tenths).sum();
     assert!((990..=1_000).contains(&heard), "{heard}");
     assert!(ruler.seen.lock().unwrap().iter().all(|(tenths, _)| *tenths <= 250));
+}
+
+#[test]
+fn a_file_is_told_in_segments_that_follow_each_other_in_its_time() {
+    let lane = lane(&Ruler::default());
+    let call = Line::default();
+    call.put([quiet(10), voice(100), quiet(10), voice(250), quiet(10), voice(100)].concat());
+    call.close();
+    let words: Vec<_> = block_on(open_file(&lane, &call, SttDetail::Words).collect());
+    assert_eq!(words.len(), 1);
+    let whole = words.into_iter().next().unwrap().unwrap();
+    let ends: Vec<_> = whole.segments.iter().flat_map(|s| [s.start, s.end]).collect();
+    assert!(ends.is_sorted() && ends.len() >= 4, "{ends:?}");
+    assert_eq!(ends[0], MediaTime::from_ms(1_000), "where the voice begins");
+    assert!(*ends.last().unwrap() <= whole.end);
+    assert_eq!(whole.end, MediaTime::from_ms(48_000));
+    for segment in &whole.segments {
+        let times: Vec<_> = segment.words.iter().flat_map(|w| [w.start, w.end]).collect();
+        assert_eq!(times.len(), 4, "two words: {segment:?}");
+        assert!(times.is_sorted() && times[0] >= segment.start && times[3] <= segment.end);
+    }
+    let told: Vec<_> = whole.segments.iter().map(|s| s.text.as_str()).collect();
+    assert_eq!(whole.text, told.join(" "));
+}
+
+#[test]
+fn a_file_s_window_gives_way_to_a_call_and_not_forever() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let (file, call) = (Line::default(), Line::default());
+    let mut answers = open(&lane, &call, false);
+    for ask in 0..5 {
+        let asks = call.clone();
+        let happens = move || {
+            asks.put(voice(2));
+            asks.put([SttInput::Finalize { ask }]);
+        };
+        ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
+        ruler.meanwhile.lock().unwrap().push_back(Box::new(|| ()));
+    }
+    file.put(voice(50));
+    file.close();
+    let mut words = open_file(&lane, &file, SttDetail::Segments);
+    assert_eq!(next(&mut words).text, "50 tenths");
+    assert_eq!(next(&mut answers).ask, Some(0));
+    let seen = ruler.seen.lock().unwrap();
+    let files: Vec<_> = seen.iter().filter(|(tenths, _)| *tenths == 50).collect();
+    assert_eq!(files, [&(50, true), &(50, true), &(50, true), &(50, false)]);
+    assert_eq!(seen[1], (2, false));
+}
+
+#[test]
+fn a_file_does_not_give_way_to_another_file() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let (first, second) = (Line::default(), Line::default());
+    let mut others = open_file(&lane, &second, SttDetail::Segments);
+    let comes = second.clone();
+    let happens = move || {
+        comes.put(voice(20));
+        comes.close();
+    };
+    ruler.meanwhile.lock().unwrap().push_back(Box::new(happens));
+    first.put(voice(50));
+    first.close();
+    assert_eq!(next(&mut open_file(&lane, &first, SttDetail::Segments)).text, "50 tenths");
+    assert_eq!(next(&mut others).text, "20 tenths");
+    assert!(ruler.seen.lock().unwrap().iter().all(|(_, gave_up)| !gave_up));
+}
+
+#[test]
+fn what_the_model_cannot_do_is_refused_before_anything_is_heard() {
+    let ruler = Ruler::default();
+    let lane = lane(&ruler);
+    let options = SttOptions { language: Some("xx".into()), ..SttOptions::default() };
+    let said: Vec<_> =
+        block_on(lane.open(Listen { input: Box::pin(Line::default()), options }).collect());
+    assert!(matches!(&said[..], [Err(ModelError::BadRequest(reason))] if reason.contains("such")));
+    assert!(ruler.seen.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -288,52 +387,89 @@ fn a_stream_without_sound_ends_with_an_empty_text() {
     assert_eq!(words[0].as_ref().unwrap().text, "");
 }
 
-/// Hears one thing in a tight window and another in a wide one; may be told to give up there.
+/// Hears one thing in a tight window, another in a wide one and a third with a temperature; may be
+/// told to give up at the second and third.
+#[derive(Default)]
 struct Hasty {
     tight: &'static str,
     wide: Option<&'static str>,
-    looks: Vec<u32>,
+    warm: Option<&'static str>,
+    /// Positions and temperature of each look.
+    looks: Vec<(u32, f32)>,
 }
 
 impl Recognize for Hasty {
+    fn check(&self, _: Option<&str>, _: SttTask) -> Result<(), ModelError> {
+        Ok(())
+    }
+
     fn recognize(
         &mut self,
         window: &Window<'_>,
         _: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Understood>, ModelError> {
-        self.looks.push(window.audio_positions);
+        self.looks.push((window.audio_positions, window.style.temperature));
         let said = |text: &str| Understood { text: text.to_owned(), ..Understood::default() };
-        Ok(match window.audio_positions {
-            fit::WIDE => self.wide.map(said),
+        Ok(match (window.audio_positions, window.style.temperature) {
+            (_, temperature) if temperature > 0.0 => self.warm.map(said),
+            (fit::WIDE, _) => self.wide.map(said),
             _ => Some(said(self.tight)),
         })
     }
 }
 
-fn looked_at(tight: &'static str, wide: Option<&'static str>, why: Why) -> (String, usize) {
-    let mut hasty = Hasty { tight, wide, looks: Vec::new() };
+fn looked_at(hasty: &mut Hasty, why: Why, detail: SttDetail) -> (String, usize) {
     let window = Window {
         samples: &[],
         language: None,
         prompt: "",
         audio_positions: 192,
-        most_tokens: 9,
+        tokens: Tokens::default(),
         threads: 1,
+        style: Style { detail, ..Style::default() },
     };
-    let heard = understand(&mut hasty, &window, why, &mut || false).unwrap().unwrap();
+    let heard = understand(hasty, &window, why, &mut || false).unwrap().unwrap();
     (heard.text, hasty.looks.len())
+}
+
+fn call_looked_at(tight: &'static str, wide: Option<&'static str>, why: Why) -> (String, usize) {
+    looked_at(&mut Hasty { tight, wide, ..Hasty::default() }, why, SttDetail::Text)
 }
 
 #[test]
 fn digits_are_looked_at_again_in_a_wider_window() {
     let twice = "10001, 10001";
-    assert_eq!(looked_at(twice, Some("10001"), Why::Owed), ("10001".to_owned(), 2));
-    assert_eq!(looked_at(twice, Some("10001"), Why::Pause), ("10001".to_owned(), 2));
-    assert_eq!(looked_at(twice, None, Why::Full), (twice.to_owned(), 2), "no time");
+    assert_eq!(call_looked_at(twice, Some("10001"), Why::Owed), ("10001".to_owned(), 2));
+    assert_eq!(call_looked_at(twice, Some("10001"), Why::Pause), ("10001".to_owned(), 2));
+    assert_eq!(call_looked_at(twice, None, Why::Full), (twice.to_owned(), 2), "no time");
 }
 
 #[test]
 fn words_and_what_is_still_being_said_get_one_look() {
-    assert_eq!(looked_at("ten", Some("two"), Why::Owed), ("ten".to_owned(), 1));
-    assert_eq!(looked_at("10", Some("2"), Why::Growth), ("10".to_owned(), 1));
+    assert_eq!(call_looked_at("ten", Some("two"), Why::Owed), ("ten".to_owned(), 1));
+    assert_eq!(call_looked_at("10", Some("2"), Why::Growth), ("10".to_owned(), 1));
+}
+
+/// A text that repeats itself.
+const LOOP: &str =
+    "and so on and so on and so on and so on and so on and so on and so on and so on";
+
+#[test]
+fn a_file_s_loop_is_written_down_once_more_and_freely() {
+    let mut hasty = Hasty { tight: LOOP, warm: Some("and so on"), ..Hasty::default() };
+    let told = looked_at(&mut hasty, Why::Owed, SttDetail::Segments);
+    assert_eq!(told, ("and so on".to_owned(), 2));
+    assert!(hasty.looks[1].1 > 0.0);
+}
+
+#[test]
+fn another_loop_is_no_better_than_the_first() {
+    let mut hasty = Hasty { tight: LOOP, warm: Some(LOOP), ..Hasty::default() };
+    let told = looked_at(&mut hasty, Why::Owed, SttDetail::Segments);
+    assert_eq!(told, (LOOP.to_owned(), 2));
+}
+
+#[test]
+fn a_call_has_no_time_for_another_try() {
+    assert_eq!(call_looked_at(LOOP, None, Why::Owed), (LOOP.to_owned(), 1));
 }
