@@ -21,6 +21,8 @@ use crate::{
 
 /// whisper.cpp makes nothing of less than a tenth of a second.
 const LEAST_SAMPLES: usize = 1_760;
+/// Of a longer sound it encodes nothing when told to transcribe this much.
+const NOTHING_MS: i32 = 100;
 /// A time token stands for 20 ms.
 const SAMPLES_PER_TIME: usize = 320;
 
@@ -33,7 +35,8 @@ pub(crate) struct Model {
 pub(crate) struct State {
     context: Arc<WhisperContext>,
     memory: WhisperState,
-    params: Option<(&'static str, FullParams<'static, 'static>)>,
+    /// One for each language asked for.
+    params: Vec<(&'static str, FullParams<'static, 'static>)>,
     text: Vec<u8>,
     pieces: Vec<Piece>,
     times: Vec<f32>,
@@ -88,7 +91,7 @@ impl Model {
         Ok(State {
             context: Arc::clone(&self.context),
             memory,
-            params: None,
+            params: Vec::new(),
             text: Vec::new(),
             pieces: Vec::new(),
             times: Vec::new(),
@@ -113,8 +116,12 @@ impl State {
         // SAFETY: null or valid by the caller's promise.
         let prompt = self.prompt_tokens(unsafe { prompt(request) }, request.prompt_tokens);
         // SAFETY: null or ended by a zero, by the caller's promise.
-        let language = unsafe { known_language(request.language) }?.unwrap_or("auto");
-        let language = if self.context.is_multilingual() { language } else { "en" };
+        let language = unsafe { known_language(request.language) }?;
+        let language = match language {
+            _ if !self.context.is_multilingual() => "en",
+            Some(language) => language,
+            None => self.spoken_language(samples, request)?,
+        };
         let mut params = self.params_for(language);
         params.set_tokens(&prompt);
         params.set_n_threads(int(request.threads.max(1)));
@@ -146,6 +153,22 @@ impl State {
             Err(_) if gave_up() => Ok(None),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Finds out the language. whisper.cpp's own way listens with as many positions as the request
+    /// before this one had: a transcription of next to nothing sets them first.
+    fn spoken_language(
+        &mut self,
+        samples: &[f32],
+        request: &Request,
+    ) -> Result<&'static str, String> {
+        let mut params = self.params_for("en");
+        params.set_audio_ctx(int(request.language_positions));
+        params.set_duration_ms(NOTHING_MS);
+        self.memory.full(params, samples).map_err(|e| e.to_string())?;
+        let threads = usize::try_from(request.threads.max(1)).unwrap_or(1);
+        let (language, _) = self.memory.lang_detect(0, threads).map_err(|e| e.to_string())?;
+        get_lang_str(language).ok_or_else(|| "whisper.cpp found no language".to_owned())
     }
 
     fn answer(&mut self, steps: &Steps, wants_pieces: bool) -> Result<Answer, String> {
@@ -237,9 +260,7 @@ impl State {
     /// The settings that every request shares. Kept by language: whisper-rs never frees the
     /// language's name.
     fn params_for(&mut self, language: &'static str) -> FullParams<'static, 'static> {
-        if let Some((of, params)) = &self.params
-            && *of == language
-        {
+        if let Some((_, params)) = self.params.iter().find(|(of, _)| *of == language) {
             return params.clone();
         }
         let mut params = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
@@ -254,7 +275,7 @@ impl State {
         params.set_print_realtime(false);
         params.set_print_special(false);
         params.set_print_timestamps(false);
-        self.params = Some((language, params.clone()));
+        self.params.push((language, params.clone()));
         params
     }
 }

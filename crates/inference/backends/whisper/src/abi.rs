@@ -51,6 +51,8 @@ pub(crate) struct Request {
     pub(crate) prompt_len: usize,
     /// Encoder positions, 50 a second; 0 is all 1500.
     pub(crate) audio_positions: u32,
+    /// The same for finding out the language.
+    pub(crate) language_positions: u32,
     /// Tokens after which decoding stops.
     pub(crate) most_tokens: u32,
     /// Text tokens beyond which a repetition is a loop.

@@ -119,11 +119,13 @@ impl<R: Recognize> Hearing<R> {
         let Some(Ear { turn, .. }) = &ears[slot] else { return };
         let (sound, prompt) = (turn.sound(&job).to_vec(), turn.prompt());
         let language = turn.language().map(str::to_owned);
+        let positions = fit::positions(sound.len(), settings.gpu);
         let window = Window {
             samples: &sound,
             language: language.as_deref(),
             prompt: &prompt,
-            audio_positions: fit::positions(sound.len(), settings.gpu),
+            audio_positions: positions,
+            language_positions: fit::language_positions(positions, turn.style().detail),
             tokens: fit::tokens(sound.len(), turn.style().detail, turn.language()),
             threads: settings.threads,
             style: turn.style(),

@@ -11,7 +11,7 @@ const POSITIONS_PER_SECOND: usize = 50;
 /// repeated (measured on read, spontaneous and telephone speech).
 const MARGIN_POSITIONS: usize = 32;
 const LEAST_POSITIONS: usize = 192;
-/// A window for a second look: tight ones get digits wrong, ten seconds get them right.
+/// A window for a second look: tight ones get digits and languages wrong, ten seconds get them right.
 pub(crate) const WIDE: u32 = 512;
 /// Encoders work in rows of this many positions.
 const ROW: usize = 32;
@@ -37,6 +37,12 @@ pub(crate) fn positions(samples: usize, gpu: bool) -> u32 {
     let sound = (samples * POSITIONS_PER_SECOND).div_ceil(RATE_HZ as usize);
     let fitted = (sound + MARGIN_POSITIONS).max(LEAST_POSITIONS).next_multiple_of(row);
     u32::try_from(fitted.min(ALL_POSITIONS)).unwrap_or(0)
+}
+
+/// Encoder positions to find out the language with, where the text takes `positions`: a call waits no
+/// longer than for its text.
+pub(crate) fn language_positions(positions: u32, detail: SttDetail) -> u32 {
+    if detail > SttDetail::Text { positions.max(WIDE) } else { positions }
 }
 
 /// Bounds on the tokens for `samples` of sound: a call's text comes soon, a file's comes whole.
@@ -78,6 +84,13 @@ mod tests {
                 assert!(fitted >= (s * POSITIONS_PER_SECOND).min(ALL_POSITIONS));
             }
         }
+    }
+
+    #[test]
+    fn the_language_of_a_short_file_is_found_in_a_wider_window_than_a_call_s() {
+        assert_eq!(language_positions(192, SttDetail::Text), 192);
+        assert_eq!(language_positions(192, SttDetail::Segments), WIDE);
+        assert_eq!(language_positions(1_500, SttDetail::Words), 1_500);
     }
 
     #[test]

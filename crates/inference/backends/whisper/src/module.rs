@@ -58,6 +58,8 @@ pub(crate) struct Window<'a> {
     pub(crate) prompt: &'a str,
     /// Encoder positions, 50 a second; 0 is all of them.
     pub(crate) audio_positions: u32,
+    /// The same for finding out the language.
+    pub(crate) language_positions: u32,
     /// How many tokens are expected and allowed.
     pub(crate) tokens: Tokens,
     /// Threads that compute.
@@ -171,6 +173,7 @@ impl State {
             prompt: window.prompt.as_ptr(),
             prompt_len: window.prompt.len(),
             audio_positions: window.audio_positions,
+            language_positions: window.language_positions,
             most_tokens: window.tokens.most,
             plausible_tokens: window.tokens.plausible,
             prompt_tokens: window.tokens.prompt,

@@ -424,6 +424,7 @@ fn looked_at(hasty: &mut Hasty, why: Why, detail: SttDetail) -> (String, usize) 
         language: None,
         prompt: "",
         audio_positions: 192,
+        language_positions: 192,
         tokens: Tokens::default(),
         threads: 1,
         style: Style { detail, ..Style::default() },
