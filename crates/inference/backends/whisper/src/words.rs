@@ -2,7 +2,7 @@
 //! lengths, the pauses, and when the model thinks that each begins. Pure.
 //!
 //! Against whisper.cpp's alignment by cross-attention this needs no second copy of the model and no
-//! second decoding, and finds the edges of phrases more exactly (docs/decisions).
+//! second decoding, and finds the edges of phrases more exactly (docs/decisions/0003).
 
 use std::ops::Range;
 

@@ -213,9 +213,9 @@ fn assert_in_order(told: &Transcript, sound: &[i16]) {
 fn speech(sound: &[i16]) -> (f32, f32) {
     let energy = |cell: &[i16]| cell.iter().map(|&s| i64::from(s) * i64::from(s)).sum::<i64>();
     let cells: Vec<_> = sound.chunks_exact(320).map(energy).collect();
-    let least = cells.iter().max().unwrap() / 1_000;
-    let first = cells.iter().position(|&cell| cell > least).unwrap();
-    let last = cells.iter().rposition(|&cell| cell > least).unwrap();
+    let voice = cells.iter().max().unwrap() / 1_000;
+    let first = cells.iter().position(|&cell| cell > voice).unwrap();
+    let last = cells.iter().rposition(|&cell| cell > voice).unwrap();
     (samples(first * 320), samples((last + 1) * 320))
 }
 
@@ -252,9 +252,9 @@ fn file(whisper: &Whisper, sound: &[i16], options: &SttOptions) -> Result<Transc
     let frames = sound.chunks(320).map(|c| Frame::new(c, 16_000, MediaTime::ZERO));
     let inputs: Vec<_> = frames.map(SttInput::Frame).collect();
     let heard = whisper.transcribe(Box::pin(stream::iter(inputs)), options);
-    let mut heard = block_on(heard.collect::<Vec<_>>());
-    assert_eq!(heard.len(), 1, "a file has one answer");
-    heard.remove(0)
+    // A file has one answer.
+    let [answer] = <[_; 1]>::try_from(block_on(heard.collect::<Vec<_>>())).ok().unwrap();
+    answer
 }
 
 /// The model by name and the clips; a message where this machine lacks either.

@@ -1,6 +1,9 @@
 //! Turns made of tones and silence; the model is played by the tests.
 
+use trunkline_inference::SttToken;
+
 use super::*;
+use crate::understood::{Piece, Token};
 
 const GROWTH: usize = SECOND;
 
@@ -279,6 +282,96 @@ fn a_full_window_of_silence_costs_nothing_and_is_dropped() {
     assert!(turn.takes_input());
     turn.ask(1);
     assert_eq!(texts(&turn.answer()), [(Some(1), "")]);
+}
+
+/// A file's turn, to be told in segments.
+fn file() -> Turn {
+    Turn::new(&SttOptions { detail: SttDetail::Segments, ..SttOptions::default() }, None)
+}
+
+/// A model that hears `text` from the window's start to `end_ms`.
+fn until(text: &str, end_ms: usize) -> Understood {
+    let token = SttToken { id: 1, bytes: text.as_bytes().to_vec(), logprob: -0.1 };
+    let token = Piece::Text(Token { token, begins: Vec::new() });
+    let pieces = vec![Piece::Time(0), token, Piece::Time(end_ms / 20)];
+    Understood { pieces, ..understood(text) }
+}
+
+fn spans(answer: &Transcript) -> Vec<(&str, MediaTime, MediaTime)> {
+    answer.segments.iter().map(|s| (s.text.as_str(), s.start, s.end)).collect()
+}
+
+#[test]
+fn a_file_s_segments_count_from_its_start_whatever_window_they_are_in() {
+    let mut turn = file();
+    say(&mut turn, 28_000);
+    keep_quiet(&mut turn, 1_000);
+    assert!(!turn.takes_input());
+    let job = turn.job(usize::MAX).unwrap();
+    assert_eq!(job.why, Why::Full);
+    turn.settle(&job, until("the first part", 28_000), Duration::ZERO);
+    say(&mut turn, 1_000);
+    turn.end();
+    let job = turn.job(usize::MAX).unwrap();
+    turn.settle(&job, until("and the second", 2_000), Duration::ZERO);
+    let answers = turn.answer();
+    assert_eq!(texts(&answers), [(None, "the first part and the second")]);
+    let [first, second] = spans(&answers[0])[..] else { panic!("two segments: {answers:?}") };
+    assert_eq!(first, ("the first part", MediaTime::ZERO, MediaTime::from_ms(28_000)));
+    assert_eq!(second.1..second.2, MediaTime::from_ms(29_000)..MediaTime::from_ms(30_000));
+    assert!(turn.is_done());
+}
+
+#[test]
+fn a_piece_of_a_file_is_one_window_up_to_29_seconds() {
+    let mut turn = file();
+    say(&mut turn, 28_900);
+    assert!(turn.takes_input());
+    turn.end();
+    let job = turn.job(usize::MAX).unwrap();
+    assert_eq!((job.why, turn.sound(&job).len()), (Why::Owed, 28_900 * 16));
+}
+
+#[test]
+fn voice_that_the_model_stopped_before_is_listened_to_again() {
+    let mut turn = file();
+    say(&mut turn, 10_000);
+    turn.end();
+    let job = turn.job(usize::MAX).unwrap();
+    turn.settle(&job, until("the first half", 5_000), Duration::ZERO);
+    assert_eq!(turn.answer(), []);
+    let job = turn.job(usize::MAX).unwrap();
+    assert_eq!(turn.sound(&job).len(), 5 * SECOND);
+    turn.settle(&job, until("and the second", 5_000), Duration::ZERO);
+    let answers = turn.answer();
+    assert_eq!(texts(&answers), [(None, "the first half and the second")]);
+    assert_eq!(spans(&answers[0])[1].1, MediaTime::from_ms(5_000));
+}
+
+#[test]
+fn a_call_is_told_no_segments() {
+    let mut turn = turn();
+    say(&mut turn, 600);
+    turn.ask(1);
+    let job = turn.job(GROWTH).unwrap();
+    turn.settle(&job, until("yes", 600), Duration::ZERO);
+    assert_eq!(turn.answer()[0].segments, []);
+}
+
+#[test]
+fn a_file_gives_way_three_times_a_window_and_a_call_never() {
+    let (mut file, call) = (file(), turn());
+    assert!(!call.gives_way());
+    say(&mut file, 1_000);
+    file.end();
+    (0..3).for_each(|_| {
+        assert!(file.gives_way());
+        file.gave_way();
+    });
+    assert!(!file.gives_way());
+    let job = file.job(usize::MAX).unwrap();
+    file.settle(&job, until("yes", 1_000), Duration::ZERO);
+    assert!(file.gives_way());
 }
 
 #[test]
