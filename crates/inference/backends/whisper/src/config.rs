@@ -23,7 +23,8 @@ pub struct WhisperConfig {
     /// Streams at once; the default is 16. A slot costs the sound of its turn, at most 2 MB.
     pub slots: usize,
     /// ISO 639-1, for streams that name no language. `None`, the default, has the model find out,
-    /// which costs the first window of each stream twice its time. Models of one language ignore it.
+    /// which costs the first window of each stream the encoding of ten seconds. Models of one
+    /// language ignore it.
     pub language: Option<String>,
     /// Whether to use an NVIDIA GPU; the default is no.
     pub gpu: bool,

@@ -125,7 +125,7 @@ impl<R: Recognize> Hearing<R> {
             language: language.as_deref(),
             prompt: &prompt,
             audio_positions: positions,
-            language_positions: fit::language_positions(positions, turn.style().detail),
+            language_positions: fit::language_positions(positions),
             tokens: fit::tokens(sound.len(), turn.style().detail, turn.language()),
             threads: settings.threads,
             style: turn.style(),

@@ -39,10 +39,9 @@ pub(crate) fn positions(samples: usize, gpu: bool) -> u32 {
     u32::try_from(fitted.min(ALL_POSITIONS)).unwrap_or(0)
 }
 
-/// Encoder positions to find out the language with, where the text takes `positions`: a call waits no
-/// longer than for its text.
-pub(crate) fn language_positions(positions: u32, detail: SttDetail) -> u32 {
-    if detail > SttDetail::Text { positions.max(WIDE) } else { positions }
+/// Encoder positions to find out the language with, where the text takes `positions`.
+pub(crate) fn language_positions(positions: u32) -> u32 {
+    positions.max(WIDE)
 }
 
 /// Bounds on the tokens for `samples` of sound: a call's text comes soon, a file's comes whole.
@@ -87,10 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn the_language_of_a_short_file_is_found_in_a_wider_window_than_a_call_s() {
-        assert_eq!(language_positions(192, SttDetail::Text), 192);
-        assert_eq!(language_positions(192, SttDetail::Segments), WIDE);
-        assert_eq!(language_positions(1_500, SttDetail::Words), 1_500);
+    fn the_language_of_short_sound_is_found_in_a_wider_window_than_its_text() {
+        assert_eq!((language_positions(192), language_positions(1_500)), (WIDE, 1_500));
     }
 
     #[test]
