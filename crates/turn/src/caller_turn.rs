@@ -28,6 +28,8 @@ pub(crate) struct Voice {
     pub(crate) rising: Option<Instant>,
     /// Voice activity, as last told.
     pub(crate) voiced: Duration,
+    /// Whether it was reported that the caller speaks.
+    pub(crate) is_reported: bool,
 }
 
 /// The words of a turn.
@@ -60,6 +62,7 @@ impl CallerTurn {
                 silent_since: None,
                 rising: None,
                 voiced: Duration::ZERO,
+                is_reported: false,
             },
             words: Words {
                 asked: None,

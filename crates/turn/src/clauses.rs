@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use crate::{Mark, Spoken};
 
-/// Clauses that went into the outgoing audio, in order.
-#[derive(Clone, Debug, Default)]
+/// What a reply has given out: clauses that went into the outgoing audio, in order, or text that was
+/// only written, and calls of functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clauses {
     spoken: Vec<Spoken>,
     heard: usize,
+    /// Text that was only written: read as it is written.
+    written: String,
+    /// Functions that the reply wants called.
+    calls: u32,
+    /// No more of the sound than this was heard, as the caller's end says.
+    at_most: Option<Duration>,
     is_whole: bool,
 }
 
@@ -18,6 +25,21 @@ impl Clauses {
         if !self.is_whole && place(spoken.mark) == self.spoken.len() {
             self.spoken.push(spoken);
         }
+    }
+
+    /// Adds written text.
+    pub(crate) fn write(&mut self, text: &str) {
+        self.written.push_str(text);
+    }
+
+    /// Counts a function that is to be called.
+    pub(crate) fn call(&mut self) {
+        self.calls += 1;
+    }
+
+    /// The caller heard no more of the sound than this. It was never more than was said before.
+    pub(crate) fn truncate(&mut self, heard: Duration) {
+        self.at_most = Some(self.at_most.map_or(heard, |before| before.min(heard)));
     }
 
     /// No more clauses will come.
@@ -30,8 +52,14 @@ impl Clauses {
         self.heard = self.heard.max((place(mark) + 1).min(self.spoken.len()));
     }
 
+    /// Whether nothing was given out.
     pub(crate) fn is_empty(&self) -> bool {
-        self.spoken.is_empty()
+        self.spoken.is_empty() && self.written.is_empty() && self.calls == 0
+    }
+
+    /// Whether no more will be given out.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Whether everything there is, and will be, was heard.
@@ -54,16 +82,39 @@ impl Clauses {
         self.spoken.last().filter(|_| self.is_whole).map(|clause| clause.text.as_str())
     }
 
-    /// The text of the clauses that were heard whole.
+    /// The text of the clauses that were heard whole, and all that was written.
     pub(crate) fn heard_text(&self) -> String {
-        join(self.spoken.iter().take(self.heard).map(|clause| clause.text.trim()))
+        self.shortened(self.text_of(self.heard))
     }
 
     /// The text that was heard when the audio was cut `since_mark` after the last mark played.
-    pub(crate) fn text_at_cut(&mut self, since_mark: Duration) -> String {
-        let whole = self.heard_text();
+    pub(crate) fn text_at_cut(&self, since_mark: Duration) -> String {
+        let whole = self.text_of(self.heard);
         let part = self.spoken.get(self.heard).map(|clause| heard_part(clause, since_mark));
-        join([whole.as_str(), part.as_deref().unwrap_or_default()].into_iter())
+        self.shortened(join([whole.as_str(), part.as_deref().unwrap_or_default()].into_iter()))
+    }
+
+    /// All the text that there is, but for what is known not to have been heard.
+    pub(crate) fn all_text(&self) -> String {
+        self.shortened(self.text_of(self.spoken.len()))
+    }
+
+    fn text_of(&self, clauses: usize) -> String {
+        let clauses = self.spoken.iter().take(clauses).map(|clause| clause.text.trim());
+        join([self.written.trim()].into_iter().chain(clauses))
+    }
+
+    /// `text`, or what ends in as much sound as was heard at most where that is shorter.
+    fn shortened(&self, text: String) -> String {
+        let Some(mut left) = self.at_most else { return text };
+        let mut heard = vec![self.written.trim().to_owned()];
+        for clause in &self.spoken {
+            heard.push(heard_part(clause, left.min(clause.duration)));
+            let Some(after) = left.checked_sub(clause.duration) else { break };
+            left = after;
+        }
+        let heard = join(heard.iter().map(String::as_str));
+        if heard.len() < text.len() { heard } else { text }
     }
 }
 
@@ -148,7 +199,7 @@ mod tests {
             (5000, "We open at nine."),
         ];
         for (played, expected) in cases {
-            let mut reply = clauses([clause(0, "We open at nine.", 1200, &[300, 650, 800, 1200])]);
+            let reply = clauses([clause(0, "We open at nine.", 1200, &[300, 650, 800, 1200])]);
             assert_eq!(reply.text_at_cut(ms(played)), expected, "{played} ms");
         }
     }
@@ -164,7 +215,7 @@ mod tests {
             (1700, "We open at nine."),
         ];
         for (played, expected) in cases {
-            let mut reply = clauses([clause(0, "We open at nine.", 1700, &[])]);
+            let reply = clauses([clause(0, "We open at nine.", 1700, &[])]);
             assert_eq!(reply.text_at_cut(ms(played)), expected, "{played} ms");
         }
     }
@@ -223,6 +274,51 @@ mod tests {
         reply.complete();
         reply.push(clause(1, "Too late.", 100, &[]));
         assert_eq!(reply.last_words(), Some("One."));
+    }
+
+    #[test]
+    fn written_text_is_heard_as_it_is_written() {
+        let mut reply = Clauses::default();
+        for piece in ["We open", " at", " nine. "] {
+            reply.write(piece);
+        }
+        assert!(reply.is_played_out() && !reply.is_heard_whole() && !reply.is_empty());
+        reply.complete();
+        assert!(reply.is_heard_whole());
+        assert_eq!(
+            (reply.heard_text(), reply.text_at_cut(ms(0))),
+            (reply.all_text(), reply.all_text())
+        );
+        assert_eq!(reply.all_text(), "We open at nine.");
+    }
+
+    #[test]
+    fn a_reply_that_only_calls_functions_is_not_empty() {
+        let mut reply = Clauses::default();
+        assert!(reply.is_empty());
+        reply.call();
+        assert!(!reply.is_empty());
+        assert_eq!(reply.all_text(), "");
+    }
+
+    #[test]
+    fn what_was_heard_at_most_shortens_every_text_and_only_shortens() {
+        let mut reply = clauses([
+            clause(0, "Of course,", 500, &[]),
+            clause(1, "we open at nine.", 1000, &[100, 400, 600, 1000]),
+        ]);
+        reply.played(mark(0));
+        reply.truncate(ms(900));
+        assert_eq!(reply.heard_text(), "Of course,", "less was heard so far");
+        assert_eq!(reply.text_at_cut(ms(1000)), "Of course, we open");
+        reply.played(mark(1));
+        assert_eq!(reply.heard_text(), "Of course, we open");
+        reply.truncate(ms(1400));
+        assert_eq!(reply.heard_text(), "Of course, we open", "it does not grow");
+        reply.truncate(ms(500));
+        assert_eq!(reply.all_text(), "Of course,");
+        reply.truncate(ms(0));
+        assert_eq!(reply.all_text(), "");
     }
 
     #[test]

@@ -69,6 +69,14 @@ pub struct Script {
     pub repeat: String,
 }
 
+impl Script {
+    /// Whether the agent says nothing by itself. It does not end a call for silence then either.
+    pub fn is_empty(&self) -> bool {
+        let texts = [&self.greeting, &self.apology, &self.farewell, &self.repeat];
+        texts.iter().all(|text| text.is_empty()) && self.silence_prompts.is_empty()
+    }
+}
+
 impl Default for Script {
     fn default() -> Self {
         Self {

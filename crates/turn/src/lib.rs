@@ -26,6 +26,6 @@ pub use overlap::{Sound, classify};
 pub use patience::{PatienceConfig, TextEnd, patience, text_end};
 pub use transcript::{Said, Transcript};
 pub use vocabulary::{
-    Ask, Command, Decision, Digit, Ear, Event, Evidence, Heard, IgnoreReason, Input, Mark, Output,
-    ReplyCause, ReplyId, Spoken, TurnEndReason, TurnId, WordTime,
+    Ask, Command, Decision, Digit, Ear, Event, Evidence, Heard, IgnoreReason, Input, ItemKey, Mark,
+    Order, Output, Refused, ReplyCause, ReplyId, Spoken, TurnEndReason, TurnId, WordTime,
 };

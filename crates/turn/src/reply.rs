@@ -38,6 +38,11 @@ impl Reply {
         is_last(&self.cause)
     }
 
+    /// Whether no more of it will be made.
+    pub(crate) fn is_made(&self) -> bool {
+        self.clauses.is_whole() || self.failure.is_some()
+    }
+
     /// Whether the caller may hear some of it.
     pub(crate) fn is_sounding(&self) -> bool {
         self.is_ready && self.is_released && self.held.is_none()
@@ -65,6 +70,10 @@ impl Reply {
 pub(crate) fn is_last(cause: &ReplyCause) -> bool {
     match cause {
         ReplyCause::Apology(_) | ReplyCause::Farewell(_) => true,
-        ReplyCause::Greeting(_) | ReplyCause::Turn { .. } | ReplyCause::Silence(_) => false,
+        ReplyCause::Greeting(_)
+        | ReplyCause::Turn { .. }
+        | ReplyCause::Ordered(_)
+        | ReplyCause::Idle
+        | ReplyCause::Silence(_) => false,
     }
 }

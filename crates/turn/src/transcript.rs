@@ -1,6 +1,12 @@
-//! What was said by the caller, and what the caller heard of ours.
+//! What was said by the caller, what the caller heard of ours, and what was put between.
 
-use crate::ReplyId;
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{ItemKey, ReplyId, TurnId, clauses::Clauses};
+
+/// Replies whose words can still be cut down after they are over. The oldest is forgotten: it stays
+/// as it was heard.
+const PAST_REPLIES: usize = 32;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,95 +15,115 @@ pub enum Said {
     Caller(String),
     /// What the caller heard of a reply; `whole` when that was all of it.
     Agent { text: String, whole: bool },
+    /// A function that a reply wanted called, by its place in the reply.
+    Called { reply: ReplyId, index: u32 },
+    /// What a program at the caller's end put in, by its number.
+    Placed(u64),
 }
 
 /// What was said and heard, oldest first. A running reply stands in it with what has been heard so
-/// far; what was generated and not heard never does.
+/// far; what was generated and not heard never does, but for a reply that is heard to its end
+/// before the next one, which is already being made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
-    messages: Vec<Said>,
-    /// The reply that the last message is of, which may still grow.
-    last_reply: Option<ReplyId>,
+    items: Vec<(ItemKey, Said)>,
+    /// The clauses of the last replies that are over.
+    past: VecDeque<(ReplyId, Clauses)>,
 }
 
 impl Transcript {
-    /// The messages, oldest first.
-    pub fn messages(&self) -> &[Said] {
-        &self.messages
-    }
-
-    /// Adds what the caller said; continues the last message when nothing was heard in between.
-    pub(crate) fn caller_said(&mut self, text: &str) {
-        self.last_reply = None;
-        match self.messages.last_mut() {
-            Some(Said::Caller(before)) => {
-                before.push(' ');
-                before.push_str(text);
+    /// The messages, oldest first: what the caller said in a row is one, and what was not heard none.
+    pub fn messages(&self) -> Vec<Said> {
+        let mut messages: Vec<Said> = Vec::with_capacity(self.items.len());
+        for (_, said) in &self.items {
+            match (messages.last_mut(), said) {
+                (_, Said::Caller(text) | Said::Agent { text, .. }) if text.is_empty() => {}
+                (Some(Said::Caller(before)), Said::Caller(text)) => {
+                    before.push(' ');
+                    before.push_str(text);
+                }
+                (_, said) => messages.push(said.clone()),
             }
-            Some(Said::Agent { .. }) | None => self.messages.push(Said::Caller(text.to_owned())),
+        }
+        messages
+    }
+
+    /// Whether there is such an item, if only an empty one.
+    pub fn has(&self, key: ItemKey) -> bool {
+        self.place_of(key).is_some()
+    }
+
+    /// Adds what the caller said.
+    pub(crate) fn caller_said(&mut self, turn: TurnId, text: &str) {
+        self.items.push((ItemKey::Turn(turn), Said::Caller(text.to_owned())));
+    }
+
+    /// Gives a reply its place, before anything of it was heard.
+    pub(crate) fn reply_begins(&mut self, reply: ReplyId) {
+        let said = Said::Agent { text: String::new(), whole: false };
+        self.items.push((ItemKey::Reply(reply), said));
+    }
+
+    /// Sets what the caller has heard of a reply that has its place.
+    pub(crate) fn agent_heard(&mut self, reply: ReplyId, text: String, whole: bool) {
+        let key = ItemKey::Reply(reply);
+        if let Some((_, said)) = self.items.iter_mut().rev().find(|(item, _)| *item == key) {
+            *said = Said::Agent { text, whole };
         }
     }
 
-    /// Sets what the caller has heard of a reply.
-    pub(crate) fn agent_heard(&mut self, reply: ReplyId, text: String, whole: bool) {
-        if text.is_empty() {
-            return;
+    /// Adds a function that a reply wants called.
+    pub(crate) fn tool_called(&mut self, reply: ReplyId, index: u32) {
+        self.items.push((ItemKey::Call(reply, index), Said::Called { reply, index }));
+    }
+
+    /// Puts an item behind another, at the beginning or at the end. False when there is no such other,
+    /// or there is one of this number.
+    pub(crate) fn place(&mut self, item: u64, after: Option<Option<ItemKey>>) -> bool {
+        let key = ItemKey::Placed(item);
+        let at = match after {
+            None => Some(self.items.len()),
+            Some(None) => Some(0),
+            Some(Some(before)) => self.place_of(before).map(|place| place + 1),
+        };
+        let Some(at) = at.filter(|_| !self.has(key)) else { return false };
+        self.items.insert(at, (key, Said::Placed(item)));
+        true
+    }
+
+    /// Takes an item out. False when there is none.
+    pub(crate) fn remove(&mut self, key: ItemKey) -> bool {
+        let place = self.place_of(key);
+        place.map(|at| self.items.remove(at)).is_some()
+    }
+
+    /// Remembers the clauses of a reply that is over.
+    pub(crate) fn keep(&mut self, reply: ReplyId, clauses: Clauses) {
+        if self.past.len() == PAST_REPLIES {
+            self.past.pop_front();
         }
-        let said = Said::Agent { text, whole };
-        match self.messages.last_mut() {
-            Some(last) if self.last_reply == Some(reply) => *last = said,
-            Some(_) | None => self.messages.push(said),
+        self.past.push_back((reply, clauses));
+    }
+
+    /// Cuts a reply that is over down to the words that end by `heard`. Longer it does not become.
+    pub(crate) fn truncate(&mut self, reply: ReplyId, heard: Duration) {
+        let Some((_, clauses)) = self.past.iter_mut().find(|(id, _)| *id == reply) else { return };
+        clauses.truncate(heard);
+        let most = clauses.all_text();
+        let key = ItemKey::Reply(reply);
+        let item = self.items.iter_mut().find(|(item, _)| *item == key);
+        if let Some((_, Said::Agent { text, whole })) = item
+            && most.len() < text.len()
+        {
+            *text = most;
+            *whole = false;
         }
-        self.last_reply = Some(reply);
+    }
+
+    fn place_of(&self, key: ItemKey) -> Option<usize> {
+        self.items.iter().rposition(|(item, _)| *item == key)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn agent(text: &str, whole: bool) -> Said {
-        Said::Agent { text: text.to_owned(), whole }
-    }
-
-    fn caller(text: &str) -> Said {
-        Said::Caller(text.to_owned())
-    }
-
-    #[test]
-    fn a_reply_grows_while_it_is_heard() {
-        let mut transcript = Transcript::default();
-        transcript.agent_heard(ReplyId(1), "Hello.".into(), false);
-        transcript.agent_heard(ReplyId(1), "Hello. How are you?".into(), true);
-        assert_eq!(transcript.messages(), [agent("Hello. How are you?", true)]);
-    }
-
-    #[test]
-    fn two_replies_in_a_row_are_two_messages() {
-        let mut transcript = Transcript::default();
-        transcript.agent_heard(ReplyId(1), "Hello.".into(), true);
-        transcript.agent_heard(ReplyId(2), "Are you there?".into(), true);
-        assert_eq!(transcript.messages(), [agent("Hello.", true), agent("Are you there?", true)]);
-    }
-
-    #[test]
-    fn a_reply_of_which_nothing_was_heard_leaves_no_message_and_joins_what_the_caller_said() {
-        let mut transcript = Transcript::default();
-        transcript.caller_said("I would like");
-        transcript.agent_heard(ReplyId(1), String::new(), false);
-        transcript.caller_said("a table.");
-        assert_eq!(transcript.messages(), [caller("I would like a table.")]);
-    }
-
-    #[test]
-    fn a_reply_cut_short_stands_between_two_messages_of_the_caller() {
-        let mut transcript = Transcript::default();
-        transcript.caller_said("When do you open?");
-        transcript.agent_heard(ReplyId(1), "We open".into(), false);
-        transcript.caller_said("On Sundays.");
-        assert_eq!(
-            transcript.messages(),
-            [caller("When do you open?"), agent("We open", false), caller("On Sundays.")]
-        );
-    }
-}
+mod tests;

@@ -23,6 +23,41 @@ pub struct Mark {
     pub clause: u32,
 }
 
+/// Names an item of the chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemKey {
+    /// What the caller said in a turn.
+    Turn(TurnId),
+    /// What was heard of a reply's words.
+    Reply(ReplyId),
+    /// A function that a reply wanted called, counted from 0.
+    Call(ReplyId, u32),
+    /// What the leg put in; it chooses the number.
+    Placed(u64),
+}
+
+/// A reply that a program at the caller's end asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its number, of the session's choice.
+    pub number: u64,
+    /// Whether the reply stays out of the chat.
+    pub is_aside: bool,
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A reply is under way.
+    ReplyUnderWay,
+    /// No reply is under way.
+    NoReply,
+    /// Nothing was heard since the last commit.
+    NothingHeard,
+    /// The chat has no such item.
+    NoSuchItem,
+}
+
 /// A key on the caller's telephone: `0`-`9`, `*`, `#`, `A`-`D`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digit(pub char);
@@ -127,6 +162,30 @@ pub enum Input {
     /// Outgoing audio was cut after [`Command::StopReply`]; `since_mark` is how long the caller
     /// heard of the clause after `last`.
     Cut { reply: ReplyId, last: Option<Mark>, since_mark: Duration },
+    /// More text of a reply that is only written.
+    Wrote { reply: ReplyId, text: String },
+    /// The reply wants a function called, the how-manieth from 0.
+    ToolCalled { reply: ReplyId, index: u32 },
+    /// A program at the caller's end said that the turn is over; `heard` is how much sound came since
+    /// it last did.
+    TurnCommitted { heard: Duration },
+    /// It threw away what was heard of the turn.
+    TurnCleared,
+    /// The recognizer's answer to [`Command::CommitWords`].
+    CommitKnown { ask: Ask, text: String },
+    /// The recognizer failed over [`Command::CommitWords`].
+    CommitFailed { ask: Ask, reason: String },
+    /// It wants a reply to the chat as it is.
+    ReplyOrdered(Order),
+    /// It wants the reply stopped, or this one.
+    StopOrdered { reply: Option<ReplyId> },
+    /// It put something into the chat: behind the item named, at the beginning for `Some(None)`, else
+    /// at the end.
+    ItemPlaced { item: u64, after: Option<Option<ItemKey>> },
+    /// It took something out of the chat.
+    ItemRemoved(ItemKey),
+    /// It says that no more than this of a reply's sound was heard.
+    ReplyTruncated { reply: ReplyId, heard: Duration },
     /// The caller pressed a key.
     Pressed(Digit),
     /// The other side put the call on hold, or came back.
@@ -146,6 +205,10 @@ pub enum ReplyCause {
     Greeting(String),
     /// An answer by the model to what the caller said: the chat ends with `text`.
     Turn { turn: TurnId, text: String },
+    /// A program at the caller's end asked for it: an answer by the model to the chat as it is.
+    Ordered(Order),
+    /// Nobody has spoken for long: an answer by the model to the chat as it is.
+    Idle,
     /// The caller has been silent; fixed text.
     Silence(String),
     /// Something of ours failed; fixed text, spoken without the language model.
@@ -154,11 +217,31 @@ pub enum ReplyCause {
     Farewell(String),
 }
 
+impl ReplyCause {
+    /// The text of a reply that has a fixed one.
+    pub fn fixed_text(&self) -> Option<&str> {
+        match self {
+            Self::Greeting(text)
+            | Self::Silence(text)
+            | Self::Apology(text)
+            | Self::Farewell(text) => Some(text),
+            Self::Turn { .. } | Self::Ordered(_) | Self::Idle => None,
+        }
+    }
+
+    /// Whether the reply stays out of the chat.
+    pub fn is_aside(&self) -> bool {
+        matches!(self, Self::Ordered(order) if order.is_aside)
+    }
+}
+
 /// How the recognizer listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ear {
     /// From this turn's beginning (a little before speech started).
     Open,
+    /// From the next sound on, none of what was before.
+    Next,
     /// Not at all: what was heard is thrown away or has become a turn.
     Shut,
 }
@@ -170,6 +253,9 @@ pub enum Command {
     Listen(Ear),
     /// Have the recognizer say now what it has; answered by [`Input::Heard`] with the same number.
     FinalizeWords(Ask),
+    /// What was heard up to now is a turn: have the recognizer say it, answered by
+    /// [`Input::CommitKnown`], and shut the ear.
+    CommitWords(Ask),
     /// Have the end-of-turn model judge the last seconds up to now; answered by [`Input::EndScored`].
     /// The turn does not end before `needed`, whatever the answer.
     ScoreEnd { needed: Instant },
@@ -249,6 +335,12 @@ pub enum Decision {
 /// News for whoever watches: journal, recorder, metrics, a client's screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The caller speaks since `at`. Over our reply only once that is sure to be an interruption.
+    SpeechStarted { at: Instant },
+    /// What was told as started ended at `at`: a turn's end follows at once, or it was nothing.
+    SpeechStopped { at: Instant },
+    /// The words of a turn are lost.
+    TurnFailed { reason: String },
     /// The caller began to speak.
     TurnStarted { turn: TurnId },
     /// The caller finished; `speech_ended` is when the sound ended.
@@ -259,6 +351,14 @@ pub enum Event {
     ReplyHeard { reply: ReplyId, text: String, whole: bool },
     /// The caller interrupted a reply.
     Interrupted { reply: ReplyId },
+    /// A program at the caller's end stopped a reply.
+    ReplyCancelled { reply: ReplyId },
+    /// A reply wants a function called.
+    ToolCalled { reply: ReplyId, index: u32 },
+    /// What was ordered, a reply if `order` names one, is not done.
+    Refused { order: Option<u64>, refusal: Refused },
+    /// Nobody has spoken since `from`; a reply of our own accord follows.
+    FellIdle { from: Instant, to: Instant },
     /// A reply failed.
     ReplyFailed { reply: ReplyId, reason: String },
     /// The caller has been silent for a while.

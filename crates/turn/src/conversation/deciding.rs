@@ -8,7 +8,10 @@ use crate::{
     words::normalized,
 };
 
-use super::floor::State;
+use super::floor::{Idling, State};
+
+/// Why words are lost that did not come.
+pub(super) const LATE: &str = "the recognizer did not answer in time";
 
 impl Conversation {
     pub(super) fn end_scored(&mut self, probability: f32) {
@@ -73,7 +76,7 @@ impl Conversation {
         let latest = turn.words.latest.take();
         let known = latest.filter(|heard| judge(&heard.evidence, &heard.text, gate).is_ok());
         let Some(known) = known.or_else(|| turn.words.believed.take()) else {
-            return self.hearing_failed();
+            return self.hearing_failed(LATE.to_owned());
         };
         turn.settle(known);
         self.name_turn();
@@ -84,7 +87,7 @@ impl Conversation {
     /// Makes the reply ahead of the turn's end, its audio held back, unless the one that there is
     /// answers the same words.
     pub(super) fn prepare_reply(&mut self) {
-        if self.floor.cut.is_some() {
+        if self.floor.cut.is_some() || !self.prepares() {
             // The chat is not known before it is known what was heard.
             return;
         }
@@ -94,6 +97,12 @@ impl Conversation {
         }
         self.drop_prepared();
         self.make_reply(ReplyCause::Turn { turn, text });
+    }
+
+    /// Whether the reply to the turn is made before the turn ends: not under another reply, nor before
+    /// an earlier turn's words are known.
+    fn prepares(&self) -> bool {
+        self.replies() && self.floor.released().is_none() && self.commits.is_empty()
     }
 
     /// Throws away what was prepared because the caller goes on.
@@ -106,9 +115,12 @@ impl Conversation {
     /// When the turn is over if the caller stays silent: `None` while words, or what was heard of
     /// the reply before, are not known.
     pub(super) fn turn_ends_at(&self) -> Option<Instant> {
-        let turn = self.floor.turn.as_ref()?;
+        let turn = self.floor.turn.as_ref().filter(|_| self.state() != State::Overlap)?;
         let text = turn.settled_text()?;
-        self.floor.prepared()?;
+        let is_awaited = self.prepares() && self.floor.prepared().is_none();
+        if is_awaited || self.floor.cut.is_some() || !self.commits.is_empty() {
+            return None;
+        }
         let wait = self.patience_with(text, turn.end_probability);
         let end = turn.voice.silent_since? + wait;
         // Sound that may be the caller going on is waited out, or they would be cut off by a hair.
@@ -137,11 +149,20 @@ impl Conversation {
 
     /// The turn is over: the floor is ours, and the prepared reply is let out.
     fn end_turn(&mut self, reason: TurnEndReason) {
+        if let Some((turn, text)) = self.close_turn(reason) {
+            self.reply_to(turn, text);
+            self.order(Command::Listen(Ear::Shut));
+        }
+    }
+
+    /// Ends the turn with the words that are settled; the ear is to be shut then.
+    pub(super) fn close_turn(&mut self, reason: TurnEndReason) -> Option<(TurnId, String)> {
         let now = self.now();
         // No end without a reply to let out, and no reply before the line is clear.
         self.cut_late();
-        let Some((id, text)) = self.settled_words() else { return };
-        let Some(turn) = self.floor.turn.take() else { return };
+        self.commits_late();
+        let (id, text) = self.settled_words()?;
+        let turn = self.floor.turn.take()?;
         let ended = turn.voice.silent_since.unwrap_or(now);
         self.tell(Event::Decided(Decision::TurnEnded {
             reason,
@@ -150,11 +171,28 @@ impl Conversation {
             dictating: dictation::is_dictating(&text),
         }));
         let speech_ended = self.clock.real(ended);
-        self.tell(Event::TurnEnded { turn: id, text, speech_ended });
+        self.report_silence(&turn);
+        self.tell(Event::TurnEnded { turn: id, text: text.clone(), speech_ended });
+        self.caller_spoke();
+        Some((id, text))
+    }
+
+    /// What was counted since the caller's last turn is counted anew.
+    pub(super) fn caller_spoke(&mut self) {
         self.counts.prompts = 0;
         self.counts.hearing_failures = 0;
-        self.release_prepared();
-        self.order(Command::Listen(Ear::Shut));
+        self.counts.idling = Idling::Unspoken;
+    }
+
+    /// Lets out the reply to a turn that is over, or makes it where it could not be prepared.
+    fn reply_to(&mut self, turn: TurnId, text: String) {
+        if self.floor.prepared().is_some() {
+            self.release_prepared();
+        } else if self.replies() {
+            self.say(ReplyCause::Turn { turn, text });
+        } else {
+            self.floor.quiet_since = Some(self.now());
+        }
     }
 
     /// Gives the turn its number, now that somebody has really said something.
@@ -166,7 +204,7 @@ impl Conversation {
         self.tell(Event::TurnStarted { turn: id });
     }
 
-    fn settled_words(&self) -> Option<(TurnId, String)> {
+    pub(super) fn settled_words(&self) -> Option<(TurnId, String)> {
         let turn = self.floor.turn.as_ref()?;
         Some((turn.id?, turn.settled_text()?.trim().to_owned()))
     }
@@ -186,6 +224,8 @@ fn answers(reply: &Reply, text: &str) -> bool {
             reply.failure.is_none() && normalized(answered) == normalized(text)
         }
         ReplyCause::Greeting(_)
+        | ReplyCause::Ordered(_)
+        | ReplyCause::Idle
         | ReplyCause::Silence(_)
         | ReplyCause::Apology(_)
         | ReplyCause::Farewell(_) => false,

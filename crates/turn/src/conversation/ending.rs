@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{Command, Conversation, Decision, Digit, Event, ReplyCause, ReplyId, reply::Reply};
+use crate::{
+    Command, Conversation, Decision, Digit, Event, OnFailure, ReplyCause, ReplyId, reply::Reply,
+};
 
-use super::floor::State;
+use super::floor::{Idling, State};
 
 impl Conversation {
     /// The caller has been silent for long enough to be asked, or for the last time.
@@ -18,9 +20,18 @@ impl Conversation {
         }
     }
 
+    /// Nobody has spoken for so long that we do, of our own accord.
+    pub(super) fn fell_idle(&mut self) {
+        let Some(since) = self.floor.quiet_since else { return };
+        self.counts.idling = Idling::Done;
+        let (from, to) = (self.clock.real(since), self.clock.real(self.now()));
+        self.tell(Event::FellIdle { from, to });
+        self.say(ReplyCause::Idle);
+    }
+
     /// The recognizer failed. Over a reply nothing is lost yet; otherwise the caller is asked to say
     /// it again, and at the last failure we apologize.
-    pub(super) fn hearing_failed(&mut self) {
+    pub(super) fn hearing_failed(&mut self, reason: String) {
         if self.floor.is_ending() || self.floor.answered.is_none() {
             return;
         }
@@ -29,6 +40,9 @@ impl Conversation {
             State::Overlap => {
                 self.forget_turn();
                 self.go_on_replying();
+            }
+            State::Listening | State::CallerSpeaking | State::Deciding if self.goes_on() => {
+                self.lose_turn(reason);
             }
             State::Listening | State::CallerSpeaking | State::Deciding => {
                 self.forget_turn();
@@ -42,18 +56,43 @@ impl Conversation {
         }
     }
 
-    /// Nothing will be heard any more: a call in which only one side is heard is ended at once.
-    pub(super) fn hearing_lost(&mut self) {
-        if !self.floor.is_ending() && self.floor.answered.is_some() {
+    /// Nothing will be heard any more: a call in which only one side is heard is ended at once, unless
+    /// a program at the caller's end can go on in writing.
+    pub(super) fn hearing_lost(&mut self, reason: String) {
+        if self.floor.is_ending() || self.floor.answered.is_none() {
+            return;
+        }
+        if self.goes_on() {
+            self.forget_turn();
+            self.go_on_replying();
+            self.tell(Event::TurnFailed { reason });
+        } else {
             self.forget_turn();
             self.stop_reply();
             self.apologize();
         }
     }
 
-    /// Something of ours failed for good: a spoken apology and a polite end.
+    /// Something of ours failed for good: a spoken apology and a polite end, unless the call goes on.
     pub(super) fn apologize(&mut self) {
+        if self.goes_on() {
+            self.floor.quiet_since = Some(self.now());
+            return;
+        }
         self.say(ReplyCause::Apology(self.script.apology.clone()));
+    }
+
+    /// Whether the call outlives a failure.
+    pub(super) fn goes_on(&self) -> bool {
+        self.config.on_failure == OnFailure::GoOn
+    }
+
+    /// The words of the turn are lost, if there was one.
+    fn lose_turn(&mut self, reason: String) {
+        if self.floor.turn.is_some() {
+            self.forget_turn();
+            self.tell(Event::TurnFailed { reason });
+        }
     }
 
     pub(super) fn say_farewell(&mut self) {
@@ -78,12 +117,15 @@ impl Conversation {
             let reason = format!("no progress for {} ms", stuck.as_millis());
             self.tell(Event::ReplyFailed { reply: id, reason });
         }
-        self.forget_turn();
+        if !self.goes_on() {
+            self.forget_turn();
+        }
         self.stop_reply();
         if is_last {
             self.hang_up();
         } else {
             self.apologize();
+            self.overlap_outlived_reply();
         }
     }
 
@@ -118,8 +160,10 @@ impl Conversation {
 
     /// The caller's end is gone: what was heard is recorded, and that is all.
     pub(super) fn gone(&mut self) {
-        for reply in [self.floor.cut.take().map(|(reply, _)| reply), self.floor.reply.take()] {
-            if let Some(reply) = reply.filter(|reply| reply.is_released) {
+        let stopped = self.floor.cut.take().map(|(stopped, _)| stopped).unwrap_or_default();
+        let under = std::mem::take(&mut self.floor.under);
+        for reply in stopped.into_iter().chain(under).chain(self.floor.reply.take()) {
+            if reply.is_released {
                 self.close_reply(&reply, reply.clauses.heard_text());
             }
         }

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use crate::{
-    Ask, Command, Conversation, Event, Output, ReplyCause, ReplyId, TurnId,
+    Ask, Command, Conversation, Event, Output, ReplyCause, ReplyId, Taking, TurnId,
     caller_turn::CallerTurn, reply::Reply,
 };
 
 use super::OUTPUTS;
+
+/// Replies that are wholly made and wait at the leg under another. When full no further one is begun.
+const UNDER: usize = 8;
 
 /// What is under way. Which [`State`] the conversation is in follows from it.
 #[derive(Clone, Debug, Default)]
@@ -18,9 +21,12 @@ pub(super) struct Floor {
     pub(super) turn: Option<CallerTurn>,
     /// Our reply: prepared and held back, or let out.
     pub(super) reply: Option<Reply>,
-    /// A stopped reply of which it is not yet known how much was heard, and since when.
-    pub(super) cut: Option<(Reply, Instant)>,
-    /// What is to be said when that is known.
+    /// Replies before it that are wholly made and still being heard, oldest first.
+    pub(super) under: Vec<Reply>,
+    /// Stopped replies of which it is not yet known how much was heard, oldest first and at least
+    /// one, and since when.
+    pub(super) cut: Option<(Vec<Reply>, Instant)>,
+    /// What is to be said when the line is clear for it.
     pub(super) next: Option<ReplyCause>,
     /// Since when nobody has spoken.
     pub(super) quiet_since: Option<Instant>,
@@ -58,6 +64,19 @@ pub(super) struct Counts {
     pub(super) prompts: usize,
     /// Failures of the recognizer since the caller's last turn.
     pub(super) hearing_failures: u32,
+    pub(super) idling: Idling,
+}
+
+/// Whether a silence may make us speak of our own accord.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Idling {
+    /// We have not spoken since the caller did.
+    #[default]
+    Unspoken,
+    /// We have had the last word.
+    Spoken,
+    /// It did. Once is enough until the caller speaks.
+    Done,
 }
 
 impl Counts {
@@ -78,20 +97,6 @@ impl Counts {
 }
 
 impl Floor {
-    pub(super) fn state(&self) -> State {
-        let is_replying = self.reply.as_ref().is_some_and(|reply| reply.is_released);
-        match &self.turn {
-            _ if self.is_over => State::Over,
-            _ if self.answered.is_none() => State::Ringing,
-            Some(_) if is_replying => State::Overlap,
-            Some(turn) if turn.is_speaking() => State::CallerSpeaking,
-            Some(_) => State::Deciding,
-            None if self.next.is_some() => State::Clearing,
-            None if is_replying => State::Replying,
-            None => State::Listening,
-        }
-    }
-
     /// Whether what is said, or about to be, is followed by hanging up.
     pub(super) fn is_ending(&self) -> bool {
         self.next.as_ref().is_some_and(crate::reply::is_last)
@@ -100,19 +105,51 @@ impl Floor {
 
     /// The reply with this number, be it current or stopped.
     pub(super) fn reply_mut(&mut self, id: ReplyId) -> Option<&mut Reply> {
-        let stopped = self.cut.as_mut().map(|(reply, _)| reply);
-        self.reply.as_mut().into_iter().chain(stopped).find(|reply| reply.id == id)
+        let stopped = self.cut.as_mut().into_iter().flat_map(|(stopped, _)| stopped);
+        let all = self.reply.as_mut().into_iter().chain(&mut self.under).chain(stopped);
+        all.into_iter().find(|reply| reply.id == id)
     }
 
     /// The reply that is prepared and held back.
     pub(super) fn prepared(&self) -> Option<&Reply> {
         self.reply.as_ref().filter(|reply| !reply.is_released)
     }
+
+    /// The reply that is let out.
+    pub(super) fn released(&self) -> Option<&Reply> {
+        self.reply.as_ref().filter(|reply| reply.is_released)
+    }
+
+    /// Whether another reply would have to wait until more of what was let out is made or heard.
+    pub(super) fn is_line_taken(&self) -> bool {
+        self.under.len() >= UNDER || self.released().is_some_and(|reply| !reply.is_made())
+    }
 }
 
 impl Conversation {
     pub(super) fn state(&self) -> State {
-        self.floor.state()
+        let floor = &self.floor;
+        let is_replying = floor.released().is_some();
+        match &floor.turn {
+            _ if floor.is_over => State::Over,
+            _ if floor.answered.is_none() => State::Ringing,
+            Some(_) if is_replying && self.yields() => State::Overlap,
+            Some(turn) if turn.is_speaking() => State::CallerSpeaking,
+            Some(_) => State::Deciding,
+            None if is_replying => State::Replying,
+            None if floor.next.is_some() => State::Clearing,
+            None => State::Listening,
+        }
+    }
+
+    /// Whether a reply follows a turn by itself.
+    pub(super) fn replies(&self) -> bool {
+        matches!(self.config.taking, Taking::Automatic { replies: true, .. })
+    }
+
+    /// Whether a reply stops when the caller interrupts it.
+    pub(super) fn yields(&self) -> bool {
+        matches!(self.config.taking, Taking::Automatic { yields: true, .. })
     }
 
     pub(super) fn now(&self) -> Instant {

@@ -15,10 +15,17 @@ impl Conversation {
             return;
         }
         match self.state() {
-            State::Listening => self.begin_turn(at),
+            State::Listening => {
+                self.begin_turn(at);
+                self.report_speech();
+            }
             State::Replying if !self.floor.is_ending() => {
                 self.begin_turn(at);
-                self.begin_overlap();
+                if self.yields() {
+                    self.begin_overlap();
+                } else {
+                    self.report_speech();
+                }
             }
             State::Deciding | State::Overlap => self.resume_turn(),
             // A farewell is not interrupted, and speech that goes on does not start again.
@@ -121,9 +128,28 @@ impl Conversation {
 
     /// Ends the turn without a trace, and what was prepared for it.
     pub(super) fn forget_turn(&mut self) {
-        if self.floor.turn.take().is_some() {
+        if let Some(turn) = self.floor.turn.take() {
+            self.report_silence(&turn);
             self.drop_prepared();
             self.order(Command::Listen(Ear::Shut));
+        }
+    }
+
+    /// Reports that the caller speaks, once a turn.
+    pub(super) fn report_speech(&mut self) {
+        let Some(turn) = self.floor.turn.as_mut().filter(|turn| !turn.voice.is_reported) else {
+            return;
+        };
+        turn.voice.is_reported = true;
+        let at = self.clock.real(turn.voice.began);
+        self.tell(Event::SpeechStarted { at });
+    }
+
+    /// Reports that a turn is over, if its beginning was reported.
+    pub(super) fn report_silence(&mut self, turn: &CallerTurn) {
+        if turn.voice.is_reported {
+            let at = self.clock.real(turn.voice.silent_since.unwrap_or(self.now()));
+            self.tell(Event::SpeechStopped { at });
         }
     }
 

@@ -166,6 +166,7 @@ impl Conversation {
 
     /// The reply has been heard to its end under the caller's sound, which is now simply a turn.
     pub(super) fn overlap_outlived_reply(&mut self) {
+        self.report_speech();
         if let Some(turn) = &mut self.floor.turn {
             turn.take_floor();
             self.name_turn();
@@ -205,18 +206,22 @@ impl Conversation {
     /// Whether the reply over which the caller speaks may be stopped.
     fn may_interrupt(&self) -> bool {
         let greeting_yields = self.config.overlap.greeting_yields;
-        self.floor.reply.as_ref().is_some_and(|reply| match reply.cause {
+        self.floor.reply.as_ref().filter(|_| self.yields()).is_some_and(|reply| match reply.cause {
             ReplyCause::Greeting(_) => greeting_yields,
-            ReplyCause::Turn { .. } | ReplyCause::Silence(_) => true,
+            ReplyCause::Turn { .. }
+            | ReplyCause::Ordered(_)
+            | ReplyCause::Idle
+            | ReplyCause::Silence(_) => true,
             ReplyCause::Apology(_) | ReplyCause::Farewell(_) => false,
         })
     }
 
     /// The caller takes the floor, with these words if they are known.
     fn interrupt(&mut self, words: Option<Heard>) {
-        let Some(reply) = self.floor.reply.as_ref().map(|reply| reply.id) else { return };
-        self.stop_reply();
-        self.tell(Event::Interrupted { reply });
+        self.report_speech();
+        for reply in self.stop_reply() {
+            self.tell(Event::Interrupted { reply });
+        }
         if let Some(turn) = &mut self.floor.turn {
             turn.take_floor();
             turn.words.believed = words.or(turn.words.believed.take());

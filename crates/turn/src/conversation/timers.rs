@@ -1,11 +1,11 @@
 //! The timer table. Timers are not set and cancelled: which run, and until when, follows from what
 //! is under way, so that none can be forgotten.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{Conversation, IgnoreReason, caller_turn::CallerTurn};
+use crate::{Conversation, IgnoreReason, Taking, caller_turn::CallerTurn, reply::Reply};
 
-use super::floor::State;
+use super::floor::{Idling, State};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ enum Timer {
     TurnLimit,
     /// Progress of our reply.
     Reply,
+    /// The recognizer's answer about a turn that was committed.
+    Commit,
+    /// Anything from anybody.
+    Idle,
     /// Anything from a silent caller.
     Caller,
     /// The end of a call that does not end.
@@ -74,7 +78,6 @@ impl Conversation {
     fn timers(&self) -> impl Iterator<Item = (Instant, Timer)> {
         let limits = &self.config.limits;
         let floor = &self.floor;
-        let state = floor.state();
         let turn = floor.turn.as_ref();
         let reply = floor.reply.as_ref().filter(|reply| reply.is_released);
         let is_speaking = turn.is_some_and(CallerTurn::is_speaking);
@@ -89,10 +92,14 @@ impl Conversation {
         let turn_limit = turn
             .filter(|turn| is_speaking && !turn.is_too_long)
             .map(|turn| turn.voice.began + limits.turn);
-        let stuck = reply.filter(|_| !is_held).map(|reply| reply.stuck_at(limits.reply));
-        let caller = floor
-            .quiet_since
-            .filter(|_| state == State::Listening && floor.cut.is_none())
+        let stuck = reply.filter(|_| !is_held).map(|reply| self.stuck_at(reply));
+        let quiet = floor.quiet_since.filter(|_| self.is_quiet());
+        let idle = quiet
+            .filter(|_| self.counts.idling == Idling::Spoken)
+            .zip(self.config.silence.idle_after)
+            .map(|(since, after)| since + after);
+        let caller = quiet
+            .filter(|_| !self.script.is_empty())
             .map(|since| since + self.config.silence.prompt_after);
         let call_limit =
             floor.answered.filter(|_| !floor.is_ending()).map(|since| since + limits.call);
@@ -107,11 +114,27 @@ impl Conversation {
             (self.go_on_at(), Timer::HeldReply),
             (turn_limit, Timer::TurnLimit),
             (stuck, Timer::Reply),
+            (self.commit_late_at(), Timer::Commit),
+            (idle, Timer::Idle),
             (caller, Timer::Caller),
             (call_limit, Timer::CallLimit),
         ]
         .into_iter()
         .filter_map(|(at, timer)| at.map(|at| (at, timer)))
+    }
+
+    /// Whether nobody speaks or is about to, so that silences count.
+    fn is_quiet(&self) -> bool {
+        self.state() == State::Listening
+            && self.floor.cut.is_none()
+            && self.commits.is_empty()
+            && self.config.taking != Taking::Manual
+    }
+
+    /// When the newest reply counts as stuck: those before it are heard first.
+    fn stuck_at(&self, reply: &Reply) -> Instant {
+        let before: Duration = self.floor.under.iter().map(|reply| reply.clauses.unheard()).sum();
+        reply.stuck_at(self.config.limits.reply) + before
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -127,6 +150,8 @@ impl Conversation {
             Timer::HeldReply => self.go_on_replying(),
             Timer::TurnLimit => self.turn_too_long(),
             Timer::Reply => self.reply_stuck(),
+            Timer::Commit => self.commit_late(),
+            Timer::Idle => self.fell_idle(),
             Timer::Caller => self.caller_silent(self.config.silence.prompt_after),
             Timer::CallLimit => self.call_too_long(),
         }

@@ -8,8 +8,9 @@ use std::{
 };
 
 use trunkline_turn::{
-    Ask, Command, Conversation, Decision, Digit, Ear, Event, Evidence, Heard, Input, Mark, Output,
-    PatienceConfig, ReplyCause, ReplyId, Said, Script, Spoken, TurnConfig, WordTime,
+    Ask, Command, Conversation, Decision, Digit, Ear, Event, Evidence, Heard, Input, ItemKey, Mark,
+    OnFailure, Order, Output, PatienceConfig, ReplyCause, ReplyId, Said, Script, Spoken, Taking,
+    TurnConfig, TurnId, WordTime,
 };
 
 /// The configuration of the timelines: patience as round figures that do not move when defaults are
@@ -35,8 +36,32 @@ pub(crate) fn check(timeline: &str) {
 
 #[track_caller]
 pub(crate) fn check_with(config: TurnConfig, script: Script, timeline: &str) {
+    check_on(Stage::new(config, script), timeline);
+}
+
+/// The same for an agent that says nothing by itself and goes on after failures, with a program at the
+/// caller's end that is told when the caller speaks.
+#[track_caller]
+pub(crate) fn check_directed(config: TurnConfig, timeline: &str) {
+    let script = Script {
+        greeting: String::new(),
+        apology: String::new(),
+        silence_prompts: vec![],
+        farewell: String::new(),
+        repeat: String::new(),
+    };
+    let config = TurnConfig { on_failure: OnFailure::GoOn, ..config };
+    check_on(Stage { is_told: true, ..Stage::new(config, script) }, timeline);
+}
+
+/// The configuration of the timelines with this taking of turns.
+pub(crate) fn taking(taking: Taking) -> TurnConfig {
+    TurnConfig { taking, ..config() }
+}
+
+#[track_caller]
+fn check_on(mut stage: Stage, timeline: &str) {
     let expected = lines(timeline).collect::<Vec<_>>().join("\n");
-    let mut stage = Stage::new(config, script);
     for line in lines(timeline) {
         stage.play(line);
     }
@@ -64,6 +89,8 @@ pub(crate) struct Stage {
     deadline: Option<Instant>,
     last_ask: Option<Ask>,
     log: String,
+    /// Whether what only a program at the caller's end is told of speech is written too.
+    is_told: bool,
 }
 
 impl Stage {
@@ -71,7 +98,14 @@ impl Stage {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for virtual time")]
         let start = Instant::now() + Duration::from_secs(100);
         let conversation = Conversation::new(config, script);
-        Self { start, conversation, deadline: None, last_ask: None, log: String::new() }
+        Self {
+            start,
+            conversation,
+            deadline: None,
+            last_ask: None,
+            log: String::new(),
+            is_told: false,
+        }
     }
 
     fn play(&mut self, line: &str) {
@@ -85,6 +119,11 @@ impl Stage {
         self.write(line);
         if fact == "said" {
             return self.write_transcript();
+        }
+        if let Some(name) = fact.strip_prefix("become ") {
+            let config = taking(taking_of(name));
+            self.conversation.reconfigure(now, config, script());
+            return self.drain();
         }
         if fact != "nothing" {
             let input = self.input(fact, now);
@@ -120,6 +159,11 @@ impl Stage {
                     }
                     command_text(&command, self.start)
                 }
+                Output::Event(Event::SpeechStarted { .. } | Event::SpeechStopped { .. })
+                    if !self.is_told =>
+                {
+                    continue;
+                }
                 Output::Event(event) => self.event_text(&event),
             };
             self.write(&format!("> {line}"));
@@ -134,11 +178,13 @@ impl Stage {
     }
 
     fn write_transcript(&mut self) {
-        for said in self.conversation.transcript().messages().to_vec() {
+        for said in self.conversation.transcript().messages() {
             let line = match said {
                 Said::Caller(text) => format!("> caller: {text}"),
                 Said::Agent { text, whole: true } => format!("> agent: {text}"),
                 Said::Agent { text, whole: false } => format!("> agent: {text} -"),
+                Said::Called { reply, index } => format!("> call {}.{index}", reply.0),
+                Said::Placed(item) => format!("> placed {item}"),
             };
             self.write(&line);
         }
@@ -178,6 +224,28 @@ impl Stage {
                 let last = Some(word(2)).filter(|last| *last != "-").map(mark);
                 Input::Cut { reply: reply(1), last, since_mark: ms(3) }
             }
+            "wrote" => Input::Wrote { reply: reply(1), text },
+            "call" => {
+                let called = mark(word(1));
+                Input::ToolCalled { reply: called.reply, index: called.clause }
+            }
+            "commit" => Input::TurnCommitted { heard: ms(1) },
+            "clear" => Input::TurnCleared,
+            "known" => Input::CommitKnown { ask: Ask(word(1).parse().unwrap()), text },
+            "unknown" => {
+                Input::CommitFailed { ask: Ask(word(1).parse().unwrap()), reason: "broken".into() }
+            }
+            "order" => Input::ReplyOrdered(Order {
+                number: word(1).parse().unwrap(),
+                is_aside: word(2) == "aside",
+            }),
+            "halt" => Input::StopOrdered { reply: words.get(1).map(|_| reply(1)) },
+            "place" => Input::ItemPlaced {
+                item: word(1).parse().unwrap(),
+                after: words.get(2).map(|key| Some(*key).filter(|key| *key != "first").map(item)),
+            },
+            "remove" => Input::ItemRemoved(item(word(1))),
+            "truncate" => Input::ReplyTruncated { reply: reply(1), heard: ms(2) },
             "key" => Input::Pressed(Digit(word(1).chars().next().unwrap())),
             "held" => Input::Held,
             "resumed" => Input::Resumed,
@@ -203,6 +271,23 @@ impl Stage {
                 format!("reply {} heard: {text} -", reply.0)
             }
             Event::Interrupted { reply } => format!("reply {} interrupted", reply.0),
+            Event::SpeechStarted { at } => {
+                format!("speaks since {}", (*at - self.start).as_millis())
+            }
+            Event::SpeechStopped { at } => {
+                format!("spoke until {}", (*at - self.start).as_millis())
+            }
+            Event::TurnFailed { reason } => format!("turn failed: {reason}"),
+            Event::ReplyCancelled { reply } => format!("reply {} cancelled", reply.0),
+            Event::ToolCalled { reply, index } => format!("reply {} calls {index}", reply.0),
+            Event::Refused { order: Some(order), refusal } => {
+                format!("order {order} refused: {refusal:?}")
+            }
+            Event::Refused { order: None, refusal } => format!("refused: {refusal:?}"),
+            Event::FellIdle { from, to } => {
+                let ms = |at: &Instant| (*at - self.start).as_millis();
+                format!("idle from {} to {}", ms(from), ms(to))
+            }
             Event::ReplyFailed { reply, reason } => format!("reply {} failed: {reason}", reply.0),
             Event::FellSilent { silence } => format!("silent for {}", silence.as_millis()),
             Event::Pressed(digit) => format!("pressed {}", digit.0),
@@ -214,6 +299,30 @@ impl Stage {
 fn mark(text: &str) -> Mark {
     let (reply, clause) = text.split_once('.').unwrap();
     Mark { reply: ReplyId(reply.parse().unwrap()), clause: clause.parse().unwrap() }
+}
+
+/// Reads an item: `turn.1`, `reply.2`, `placed.7`, `call.2.0`.
+fn item(text: &str) -> ItemKey {
+    let mut parts = text.split('.');
+    let kind = parts.next().unwrap();
+    let numbers: Vec<u32> = parts.map(|part| part.parse().unwrap()).collect();
+    match (kind, &numbers[..]) {
+        ("turn", [n]) => ItemKey::Turn(TurnId(*n)),
+        ("reply", [n]) => ItemKey::Reply(ReplyId(*n)),
+        ("placed", [n]) => ItemKey::Placed(u64::from(*n)),
+        ("call", [n, index]) => ItemKey::Call(ReplyId(*n), *index),
+        _ => panic!("no such item: {text}"),
+    }
+}
+
+fn taking_of(name: &str) -> Taking {
+    match name {
+        "manual" => Taking::Manual,
+        "automatic" => Taking::default(),
+        "silent" => Taking::Automatic { replies: false, yields: true },
+        "stubborn" => Taking::Automatic { replies: true, yields: false },
+        _ => panic!("no such taking: {name}"),
+    }
 }
 
 fn spoken(mark: Mark, text: String, duration: Duration, ends: &[&str]) -> Spoken {
@@ -255,6 +364,8 @@ fn heard(text: String, answers: Option<Ask>, changes: &[&str]) -> Heard {
 fn command_text(command: &Command, start: Instant) -> String {
     match command {
         Command::Listen(Ear::Open) => "open".into(),
+        Command::Listen(Ear::Next) => "open anew".into(),
+        Command::CommitWords(ask) => format!("commit {}?", ask.0),
         Command::Listen(Ear::Shut) => "shut".into(),
         Command::FinalizeWords(ask) => format!("words {}?", ask.0),
         Command::ScoreEnd { needed } => format!("end by {}?", (*needed - start).as_millis()),
@@ -273,6 +384,9 @@ fn cause_text(cause: &ReplyCause) -> String {
     match cause {
         ReplyCause::Greeting(text) => format!("greeting, {text}"),
         ReplyCause::Turn { turn, text } => format!("turn {}, {text}", turn.0),
+        ReplyCause::Ordered(Order { number, is_aside: false }) => format!("order {number}"),
+        ReplyCause::Ordered(Order { number, is_aside: true }) => format!("order {number}, aside"),
+        ReplyCause::Idle => "idle".into(),
         ReplyCause::Silence(text) => format!("silence, {text}"),
         ReplyCause::Apology(text) => format!("apology, {text}"),
         ReplyCause::Farewell(text) => format!("farewell, {text}"),
