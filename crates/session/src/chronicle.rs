@@ -20,12 +20,13 @@ pub(crate) struct Chronicle {
     turn_ends: HashMap<TurnId, Instant>,
     /// How the turn that is ending was decided; the event that names the turn follows at once.
     decided: Option<Decision>,
-    reply: Option<CurrentReply>,
+    /// Replies that began and are not over: one, or several that are heard after each other.
+    replies: Vec<CurrentReply>,
     /// Why the call would end if we ended it.
     parting: HangupReason,
 }
 
-/// The reply that is being heard.
+/// A reply that is being heard.
 struct CurrentReply {
     id: ReplyId,
     cause: ReplyCause,
@@ -41,7 +42,7 @@ impl Chronicle {
             began,
             turn_ends: HashMap::new(),
             decided: None,
-            reply: None,
+            replies: Vec::new(),
             parting: HangupReason::AgentHungUp,
         };
         chronicle.note(What::Answered {
@@ -63,10 +64,25 @@ impl Chronicle {
             Event::ReplyStarted { reply, cause } => self.reply_started(reply, cause),
             Event::ReplyHeard { reply, text, whole } => self.reply_heard(reply, text, whole),
             Event::Interrupted { reply } => {
-                if let Some(current) = self.reply.as_mut().filter(|r| r.id == reply) {
+                if let Some(current) = self.replies.iter_mut().find(|r| r.id == reply) {
                     current.is_interrupted = true;
                 }
             }
+            Event::ReplyCancelled { reply } => {
+                self.decide("reply_cancelled", format!("reply {}: as ordered", reply.0));
+            }
+            Event::FellIdle { from, to } => {
+                let idle = to.saturating_duration_since(from);
+                self.decide("fell_idle", format!("nobody spoke for {} ms", idle.as_millis()));
+            }
+            Event::Refused { refusal, .. } => {
+                tracing::debug!(?refusal, "an order was not carried out");
+            }
+            // Failures of the recognizer are noted where they come from.
+            Event::TurnFailed { .. }
+            | Event::SpeechStarted { .. }
+            | Event::SpeechStopped { .. }
+            | Event::ToolCalled { .. } => {}
             Event::ReplyFailed { reason, .. } => self.model_failed(&reason),
             Event::FellSilent { silence } => {
                 self.parting = HangupReason::CallerSilent;
@@ -79,11 +95,11 @@ impl Chronicle {
 
     /// The first audio after silence left for the caller.
     pub(crate) fn sounded(&mut self, at: Instant, mouth: &Mouth) {
-        let Some(current) = self.reply.as_mut().filter(|r| !r.is_timed) else { return };
+        let Some(current) = self.replies.iter_mut().find(|r| !r.is_timed) else { return };
         current.is_timed = true;
         let ReplyCause::Turn { turn, .. } = &current.cause else { return };
         let (Some(reply), Some(answer), Some(&speech_ended)) =
-            (mouth.reply(), mouth.answer, self.turn_ends.get(turn))
+            (mouth.reply().filter(|r| r.id == current.id), mouth.answer, self.turn_ends.get(turn))
         else {
             return;
         };
@@ -91,13 +107,18 @@ impl Chronicle {
             speech_ended,
             words_asked: answer.asked,
             words_known: answer.known,
-            first_token: reply.first_token.get().copied().unwrap_or(answer.known),
+            first_token: reply.meter.first_token.get().copied().unwrap_or(answer.known),
             first_audio: reply.ready_at.unwrap_or(at),
             released: reply.released_at.unwrap_or(at),
             sounded: at,
         };
         let turn = turn.0;
         self.note(What::ReplySounded { turn, stages: milestones.stages() });
+    }
+
+    /// A reply wants a function called.
+    pub(crate) fn tool_called(&self, name: &str) {
+        self.decide("tool_called", name.to_owned());
     }
 
     pub(crate) fn model_failed(&mut self, reason: &str) {
@@ -120,11 +141,17 @@ impl Chronicle {
             (ReplyCause::Farewell(_), HangupReason::CallerSilent) => HangupReason::CallerSilent,
             // Without a silence before it, a farewell is said when the call has lasted too long.
             (ReplyCause::Farewell(_), _) => HangupReason::TooLong,
-            (ReplyCause::Greeting(_) | ReplyCause::Turn { .. } | ReplyCause::Silence(_), _) => {
-                HangupReason::AgentHungUp
-            }
+            (
+                ReplyCause::Greeting(_)
+                | ReplyCause::Turn { .. }
+                | ReplyCause::Ordered(_)
+                | ReplyCause::Idle
+                | ReplyCause::Silence(_),
+                _,
+            ) => HangupReason::AgentHungUp,
         };
-        self.reply = Some(CurrentReply { id, cause, is_timed: false, is_interrupted: false });
+        self.replies.retain(|reply| reply.id != id);
+        self.replies.push(CurrentReply { id, cause, is_timed: false, is_interrupted: false });
     }
 
     fn turn_ended(&mut self, turn: TurnId, text: String, speech_ended: Instant, hearing: &Hearing) {
@@ -146,10 +173,13 @@ impl Chronicle {
     }
 
     fn reply_heard(&mut self, reply: ReplyId, text: String, whole: bool) {
-        let current = self.reply.as_ref().filter(|r| r.id == reply);
-        let turn = current.and_then(|r| match &r.cause {
+        let at = self.replies.iter().position(|r| r.id == reply);
+        let current = at.map(|at| self.replies.remove(at));
+        let turn = current.as_ref().and_then(|r| match &r.cause {
             ReplyCause::Turn { turn, .. } => Some(turn.0),
-            ReplyCause::Greeting(_)
+            ReplyCause::Ordered(_)
+            | ReplyCause::Idle
+            | ReplyCause::Greeting(_)
             | ReplyCause::Silence(_)
             | ReplyCause::Apology(_)
             | ReplyCause::Farewell(_) => None,

@@ -3,22 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use trunkline_inference::{Message, Tool, ToolChoice, Voice};
-use trunkline_turn::{ReplyId, TurnId};
+pub use trunkline_turn::ItemKey;
+use trunkline_turn::ReplyId;
 
 use crate::Agent;
-
-/// Names an item of the chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ItemKey {
-    /// What the caller said in a turn.
-    Turn(TurnId),
-    /// What was heard of a reply's words.
-    Reply(ReplyId),
-    /// A function that a reply wanted called, counted from 0.
-    Call(ReplyId, u32),
-    /// What the leg put in; it chooses the number.
-    Placed(u64),
-}
 
 /// Whether a reply is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,4 +75,58 @@ pub struct ReplyOrder {
     pub input: Option<Vec<Message>>,
     /// Whether the reply stays out of the chat. One that is also only written runs beside other replies.
     pub is_aside: bool,
+}
+
+impl ReplyOrder {
+    /// The agent that carries it out.
+    pub(crate) fn agent(&self, agent: &Agent) -> Agent {
+        let mut agent = agent.clone();
+        if let Some(instructions) = &self.instructions {
+            agent.instructions.clone_from(instructions);
+        }
+        if let Some((tools, choice)) = &self.tools {
+            agent.tools.clone_from(tools);
+            agent.tool_choice.clone_from(choice);
+        }
+        if let Some(voice) = &self.voice {
+            agent.voice.clone_from(voice);
+        }
+        agent.modality = self.modality.unwrap_or(agent.modality);
+        agent.max_reply_tokens = self.max_tokens.unwrap_or(agent.max_reply_tokens);
+        agent.temperature = self.temperature.unwrap_or(agent.temperature);
+        agent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_changes_what_it_names_and_nothing_else() {
+        let agent = Agent { instructions: "Be brief.".into(), ..Agent::default() };
+        assert_eq!(ReplyOrder::default().agent(&agent), agent);
+        let tool =
+            Tool { name: "look".into(), description: String::new(), parameters: true.into() };
+        let order = ReplyOrder {
+            instructions: Some("Be kind.".into()),
+            tools: Some((vec![tool.clone()], ToolChoice::Required)),
+            modality: Some(Modality::Text),
+            voice: Some(Voice { name: "ann".into(), speed: 1.5 }),
+            max_tokens: Some(7),
+            temperature: Some(0.5),
+            ..ReplyOrder::default()
+        };
+        let expected = Agent {
+            instructions: "Be kind.".into(),
+            tools: vec![tool],
+            tool_choice: ToolChoice::Required,
+            modality: Modality::Text,
+            voice: Voice { name: "ann".into(), speed: 1.5 },
+            max_reply_tokens: 7,
+            temperature: 0.5,
+            ..agent.clone()
+        };
+        assert_eq!(order.agent(&agent), expected);
+    }
 }

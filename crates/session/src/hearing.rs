@@ -2,9 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     pin::Pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -15,9 +16,9 @@ use trunkline_audio::{Frame, MediaTime, level};
 use trunkline_inference::{
     ModelError, SttInput, SttOptions, Transcript, TranscriptStream, VadScore, VadStream,
 };
-use trunkline_turn::{DetectorConfig, Evidence, SpeechDetector, SpeechEdge};
+use trunkline_turn::{DetectorConfig, Evidence, SpeechDetector, SpeechEdge, Taking};
 
-use crate::Models;
+use crate::{Agent, Models};
 
 /// Frames on their way to the voice-activity lane, 5 s. When full the new frame is dropped and counted.
 const VAD_QUEUE: usize = 250;
@@ -29,6 +30,9 @@ const PRE_ROLL: Duration = Duration::from_millis(500);
 /// What the end-of-turn model looks at.
 const TAIL_SECONDS: usize = 8;
 const HZ: usize = 16_000;
+/// Turns whose words are awaited after they were committed. When full the oldest is given up: the
+/// conversation no longer waits for it.
+const COMMITTED: usize = 16;
 
 /// What the ears noticed.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(crate) enum Noticed {
     Failed(ModelError),
     /// The voice activity failed: nothing more will be noticed.
     Deaf(ModelError),
+    /// The words of a turn that was committed with this question, or why there are none.
+    Committed { ask: u32, words: Result<String, String> },
     /// The end-of-turn model's judgement.
     EndScored(f32),
 }
@@ -54,19 +60,39 @@ type Score = Pin<Box<dyn Future<Output = Result<f32, ModelError>> + Send>>;
 pub(crate) struct Hearing {
     models: Models,
     options: SttOptions,
-    vad_feed: mpsc::Sender<Frame>,
-    vad: VadStream,
-    detector: SpeechDetector,
+    sense: Sense,
     is_deaf: bool,
     turn: Option<Turn>,
+    manual: Manual,
     score: Option<Score>,
     past: Past,
+}
+
+/// Voice activity and what is made of it.
+struct Sense {
+    feed: mpsc::Sender<Frame>,
+    vad: VadStream,
+    config: DetectorConfig,
+    detector: SpeechDetector,
 }
 
 /// The recognizer at work on one turn.
 struct Turn {
     feed: mpsc::Sender<SttInput>,
     words: TranscriptStream,
+}
+
+/// Turns that a program ends.
+#[derive(Default)]
+struct Manual {
+    /// Whether it does: voice activity is not looked for then.
+    is_on: bool,
+    /// Whether the recognizer is to be opened at the next sound.
+    is_next: bool,
+    /// Why the turn so far is lost, if it is.
+    lost: Option<String>,
+    /// Turns that are over, and what was asked about them.
+    committed: VecDeque<(u32, Turn)>,
 }
 
 /// The last seconds of sound, and when they were heard.
@@ -76,6 +102,8 @@ struct Past {
     heard_at: Option<(Instant, MediaTime)>,
     /// Where the turn that is heard began.
     turn_from: MediaTime,
+    /// What was heard before belongs to no turn any more.
+    settled: MediaTime,
     dropped: u64,
     last_window: MediaTime,
 }
@@ -88,19 +116,58 @@ impl Hearing {
         Self {
             models,
             options,
-            vad_feed,
-            vad,
-            detector: SpeechDetector::new(config),
+            sense: Sense {
+                feed: vad_feed,
+                vad,
+                detector: SpeechDetector::new(config.clone()),
+                config,
+            },
             is_deaf: false,
             turn: None,
+            manual: Manual::default(),
             score: None,
             past: Past::default(),
         }
     }
 
+    /// Listens as `agent` does from here on; a turn under way is heard out as before. True when voice
+    /// activity is looked for anew, and what went on is forgotten.
+    pub(crate) fn listen_as(&mut self, agent: &Agent) -> bool {
+        self.options.language.clone_from(&agent.language);
+        self.options.prompt.clone_from(&agent.hints);
+        let is_manual = agent.turn.taking == Taking::Manual;
+        let is_another = self.sense.config != agent.detector || self.manual.is_on != is_manual;
+        if is_another {
+            self.sense.config = agent.detector.clone();
+            self.sense.detector = SpeechDetector::new(agent.detector.clone());
+            self.past.last_window = self.past.heard_to();
+        }
+        if self.manual.is_on != is_manual {
+            self.manual.is_on = is_manual;
+            self.settle();
+        }
+        is_another
+    }
+
+    /// What was heard up to now belongs to no turn any more.
+    pub(crate) fn settle(&mut self) {
+        self.past.settled = self.past.heard_to();
+        self.manual.lost = None;
+    }
+
+    /// How much was heard since the last turn was committed or cleared.
+    pub(crate) fn unsettled(&self) -> Duration {
+        self.past.heard_to().since(self.past.settled).to_duration()
+    }
+
     /// Takes 20 ms of sound.
     pub(crate) fn hear(&mut self, now: Instant, frame: Frame) {
-        let mut full = self.vad_feed.try_send(frame.clone()).is_err();
+        let mut full = !self.manual.is_on && self.sense.feed.try_send(frame.clone()).is_err();
+        if self.manual.is_next {
+            self.manual.is_next = false;
+            self.past.turn_from = self.past.heard_to();
+            self.begin_turn();
+        }
         if let Some(turn) = &self.turn {
             full |= turn.feed.try_send(SttInput::Frame(frame.clone())).is_err();
         }
@@ -109,8 +176,17 @@ impl Hearing {
 
     /// Has the recognizer listen to a turn, from a little before now.
     pub(crate) fn open(&mut self) {
-        let (feed, inputs) = mpsc::channel(STT_QUEUE);
         self.past.mark_turn(PRE_ROLL);
+        self.begin_turn();
+    }
+
+    /// Has the recognizer listen to a turn from the next sound on.
+    pub(crate) fn open_next(&mut self) {
+        self.manual.is_next = true;
+    }
+
+    fn begin_turn(&mut self) {
+        let (feed, inputs) = mpsc::channel(STT_QUEUE);
         for frame in self.past.turn() {
             // The queue is empty and longer than the pre-roll.
             drop(feed.try_send(SttInput::Frame(frame.clone())));
@@ -123,7 +199,26 @@ impl Hearing {
     /// Forgets the turn.
     pub(crate) fn shut(&mut self) {
         self.turn = None;
-        self.detector.reset_evidence();
+        self.manual.is_next = false;
+        self.sense.detector.reset_evidence();
+    }
+
+    /// The turn is what was heard up to now: asks the recognizer for its words and listens no more to
+    /// it. What the words are lost by, if they are.
+    pub(crate) fn commit(&mut self, ask: u32) -> Result<(), String> {
+        let turn = self.turn.take();
+        let lost = self.manual.lost.take();
+        self.shut();
+        self.settle();
+        let deaf = || lost.unwrap_or_else(|| "the recognizer is not listening".to_owned());
+        let turn = turn.ok_or_else(deaf)?;
+        let asked = turn.feed.try_send(SttInput::Finalize { ask });
+        asked.map_err(|_| "the recognizer cannot keep up".to_owned())?;
+        if self.manual.committed.len() == COMMITTED {
+            self.manual.committed.pop_front();
+        }
+        self.manual.committed.push_back((ask, turn));
+        Ok(())
     }
 
     /// Asks the recognizer for what it has. False when it cannot be asked.
@@ -140,7 +235,7 @@ impl Hearing {
 
     /// What voice activity says of the turn so far.
     pub(crate) fn evidence(&self) -> Evidence {
-        self.detector.evidence()
+        self.sense.detector.evidence()
     }
 
     /// Where in the caller's sound the moment `at` lies.
@@ -154,7 +249,7 @@ impl Hearing {
     pub(crate) async fn notice(&mut self) -> Noticed {
         tokio::select! {
             biased;
-            score = self.vad.next(), if !self.is_deaf => match score {
+            score = self.sense.vad.next(), if !self.is_deaf => match score {
                 Some(Ok(score)) => self.judge(score),
                 Some(Err(error)) => self.go_deaf(error),
                 // Its sound has not ended, so neither may its verdicts.
@@ -164,9 +259,10 @@ impl Hearing {
                 Ok(words) => Noticed::Words(words),
                 Err(error) => {
                     self.turn = None;
-                    Noticed::Failed(error)
+                    self.lose(error)
                 }
             },
+            committed = next_committed(&mut self.manual.committed) => committed,
             score = next_score(&mut self.score) => {
                 self.score = None;
                 match score {
@@ -186,15 +282,25 @@ impl Hearing {
         Noticed::Deaf(error)
     }
 
+    /// The recognizer failed. A program that ends turns learns of it when it ends this one.
+    fn lose(&mut self, error: ModelError) -> Noticed {
+        if !self.manual.is_on {
+            return Noticed::Failed(error);
+        }
+        tracing::error!(%error, "the recognizer failed over a turn");
+        self.manual.lost = Some(error.to_string());
+        Noticed::Nothing
+    }
+
     fn judge(&mut self, score: VadScore) -> Noticed {
         let window = score.end.since(self.past.last_window).to_duration();
         self.past.last_window = score.end;
         let level = self.past.level_before(score.end);
         let Some(at) = self.past.instant_of(score.end) else { return Noticed::Nothing };
-        match self.detector.push(score.probability, level, at, window) {
+        match self.sense.detector.push(score.probability, level, at, window) {
             Some(edge) => Noticed::Edge(edge),
-            None if self.detector.is_speaking() => {
-                Noticed::Voice { voiced: self.detector.evidence().voiced }
+            None if self.sense.detector.is_speaking() => {
+                Noticed::Voice { voiced: self.sense.detector.evidence().voiced }
             }
             None => Noticed::Nothing,
         }
@@ -205,6 +311,27 @@ async fn next_words(turn: &mut Option<Turn>) -> Result<Transcript, ModelError> {
     let Some(turn) = turn else { return pending().await };
     // Its sound has not ended, so neither may its words.
     turn.words.next().await.unwrap_or(Err(ModelError::Stopped { engine: "recognizer" }))
+}
+
+async fn next_committed(committed: &mut VecDeque<(u32, Turn)>) -> Noticed {
+    let ready = poll_fn(|cx| {
+        for (at, (_, turn)) in committed.iter_mut().enumerate() {
+            if let Poll::Ready(words) = turn.words.poll_next_unpin(cx) {
+                return Poll::Ready((at, words));
+            }
+        }
+        Poll::Pending
+    });
+    let (at, words) = ready.await;
+    let words = match words {
+        // What it thought on the way.
+        Some(Ok(words)) if words.ask.is_none() => return Noticed::Nothing,
+        Some(Ok(words)) => Ok(words.text),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(ModelError::Stopped { engine: "recognizer" }.to_string()),
+    };
+    let Some((ask, _)) = committed.remove(at) else { return Noticed::Nothing };
+    Noticed::Committed { ask, words }
 }
 
 async fn next_score(score: &mut Option<Score>) -> Result<f32, ModelError> {
@@ -239,8 +366,12 @@ impl Past {
     /// A turn begins, and began this long ago.
     fn mark_turn(&mut self, ago: Duration) {
         let ago = MediaTime::from_ms(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-        self.turn_from =
-            self.heard_at.map_or(MediaTime::ZERO, |(_, end)| MediaTime::ZERO + end.since(ago));
+        self.turn_from = self.heard_to().since(ago).max(self.settled);
+    }
+
+    /// Where the sound ends.
+    fn heard_to(&self) -> MediaTime {
+        self.heard_at.map_or(MediaTime::ZERO, |(_, end)| end)
     }
 
     /// The sound of the turn, as far as it is kept.

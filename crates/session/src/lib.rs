@@ -1,14 +1,17 @@
 //! One call, end to end.
 
+mod book;
 mod chronicle;
 pub mod clauses;
 mod direction;
 pub mod event;
 mod hearing;
+mod herald;
 pub mod leg;
 mod milestones;
 mod mouth;
 mod news;
+mod orders;
 pub mod plan;
 mod reply;
 pub mod session;

@@ -1,47 +1,89 @@
-//! One call's mouth: the reply that is prepared or being said, and the prompt kept warm for the next.
+//! One call's mouth: the replies that are prepared or being said, and the prompt kept warm for the next.
 
-use futures::StreamExt;
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{StreamExt, stream};
 use tracing::Instrument as _;
-use trunkline_inference::{Chat, ChatOptions, Message, ReplyStream, Role, SpeechPiece};
-use trunkline_turn::{Input, Mark, ReplyCause, ReplyId, Said, Transcript};
+use trunkline_inference::{Chat, ChatOptions, Message, ReplyPiece, ReplyStream, Role, SpeechPiece};
+use trunkline_turn::{Input, ItemKey, Mark, Order, ReplyCause, ReplyId, Transcript};
 
 use crate::{
-    Leg, LegOutput, Overrun, Plan,
-    clauses::ClauseCutter,
+    Agent, Leg, LegOutput, Modality, News, Overrun, Plan, Usage,
+    book::Book,
     milestones::Answer,
-    reply::{Reply, ReplyNews, now},
+    orders::Orders,
+    reply::{Meter, Reply, ReplyNews, now},
 };
+
+/// Replies whose usage is remembered; the oldest is forgotten.
+const METERS: usize = 16;
 
 pub(crate) struct Mouth {
     plan: Plan,
-    reply: Option<Reply>,
+    /// Oldest first. All but the newest are wholly made, let out and being heard.
+    replies: Vec<Reply>,
     /// The answer of the recognizer that the reply was made from.
     pub(crate) answer: Option<Answer>,
+    pub(crate) book: Book,
+    pub(crate) orders: Orders,
     cut: Option<ReplyId>,
+    warmth: Warmth,
+    meters: VecDeque<(ReplyId, Arc<Meter>)>,
+}
+
+/// A prompt that is evaluated ahead, and the last words of it.
+#[derive(Default)]
+struct Warmth {
     warming: Option<ReplyStream>,
     warmed: Option<String>,
 }
 
 impl Mouth {
     pub(crate) fn new(plan: Plan) -> Self {
-        let mut mouth =
-            Self { plan, reply: None, answer: None, cut: None, warming: None, warmed: None };
+        let mut mouth = Self {
+            plan,
+            replies: Vec::new(),
+            answer: None,
+            book: Book::default(),
+            orders: Orders::default(),
+            cut: None,
+            warmth: Warmth::default(),
+            meters: VecDeque::new(),
+        };
         // The instructions are evaluated while the greeting is spoken.
         mouth.warm_up_with("", &Transcript::default());
         mouth
     }
 
+    /// The newest reply.
     pub(crate) fn reply(&self) -> Option<&Reply> {
-        self.reply.as_ref()
+        self.replies.last()
     }
 
-    /// Waits for news of the reply, for ever when there is none. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> ReplyNews {
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.plan.agent
+    }
+
+    /// What the language model took for a reply, as far as it told.
+    pub(crate) fn usage(&self, id: ReplyId) -> Usage {
+        let meter = self.meters.iter().find(|(reply, _)| *reply == id);
+        meter.map(|(_, meter)| meter.usage()).unwrap_or_default()
+    }
+
+    /// Speaks as another agent from the next reply on.
+    pub(crate) fn speak_as(&mut self, agent: Arc<Agent>, transcript: &Transcript) {
+        self.plan.agent = agent;
+        self.warm_up_anew(transcript);
+    }
+
+    /// Waits for news of a reply, for ever when there is none. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> (ReplyId, ReplyNews) {
         loop {
             tokio::select! {
                 biased;
-                news = next_news(&mut self.reply) => return news,
-                () = warmed_up(&mut self.warming) => self.warming = None,
+                news = next_news(&mut self.replies) => return news,
+                news = self.orders.next_beside() => return news,
+                () = warmed_up(&mut self.warmth.warming) => self.warmth.warming = None,
             }
         }
     }
@@ -55,35 +97,61 @@ impl Mouth {
     ) {
         self.stop_warming();
         self.answer = answer;
-        let agent = &self.plan.agent;
-        let models = &self.plan.models;
-        let cutter = ClauseCutter::new(agent.language.clone());
+        // Only one is in the making.
+        self.replies.retain(Reply::is_whole);
         let reply = match cause {
-            ReplyCause::Turn { text, .. } => {
-                let chat = self.chat(transcript, text, agent.max_reply_tokens);
-                let spoken_by = (&*models.tts, &agent.voice);
-                Reply::of_chat(id, chat, &*models.llm, spoken_by, cutter)
+            ReplyCause::Ordered(order) => self.ordered(id, *order, transcript),
+            ReplyCause::Turn { turn, text } if !transcript.has(ItemKey::Turn(*turn)) => {
+                let chat = self.chat(transcript, text, self.plan.agent.max_reply_tokens);
+                self.begin(id, self.plan.models.llm.reply(chat), &self.plan.agent)
             }
-            ReplyCause::Greeting(_)
-            | ReplyCause::Silence(_)
-            | ReplyCause::Apology(_)
-            | ReplyCause::Farewell(_) => {
-                Reply::of_text(id, cause, &*models.tts, &agent.voice, cutter)
+            ReplyCause::Turn { .. } | ReplyCause::Idle => {
+                let messages = self.book.messages(transcript);
+                let chat = chat_of(&self.plan.agent, messages, self.plan.agent.max_reply_tokens);
+                self.begin(id, self.plan.models.llm.reply(chat), &self.plan.agent)
+            }
+            ReplyCause::Greeting(text)
+            | ReplyCause::Silence(text)
+            | ReplyCause::Apology(text)
+            | ReplyCause::Farewell(text) => {
+                let pieces = stream::iter([Ok(ReplyPiece::Text(text.clone()))]);
+                self.begin(id, Box::pin(pieces), &self.plan.agent)
             }
         };
-        self.reply = Some(reply);
+        self.measure(&reply);
+        self.replies.push(reply);
+    }
+
+    /// Begins to make an ordered reply beside the others; `None` when there are too many.
+    pub(crate) fn prepare_beside(
+        &mut self,
+        order: Order,
+        transcript: &Transcript,
+    ) -> Option<ReplyId> {
+        let id = self.orders.next_aside()?;
+        let mut reply = self.ordered(id, order, transcript);
+        reply.released_at = Some(now());
+        self.measure(&reply);
+        self.orders.begin_aside(reply);
+        Some(id)
     }
 
     pub(crate) fn release(&mut self, id: ReplyId) {
-        if let Some(reply) = self.reply.as_mut().filter(|r| r.id == id) {
+        if let Some(reply) = self.replies.last_mut().filter(|r| r.id == id) {
             reply.released_at = Some(now());
         }
     }
 
-    /// Drops the reply. True when some of it was let out, so that the leg must flush.
+    /// Drops the reply, and what was let out before it. True when some was let out, so that the leg
+    /// must flush.
     pub(crate) fn stop(&mut self, id: ReplyId) -> bool {
-        let Some(reply) = self.reply.take_if(|r| r.id == id) else { return false };
-        let was_out = reply.released_at.is_some();
+        let Some(at) = self.replies.iter().position(|reply| reply.id == id) else { return false };
+        let was_out = self.replies.get(at).is_some_and(|reply| reply.released_at.is_some());
+        if was_out {
+            self.replies.clear();
+        } else {
+            self.replies.remove(at);
+        }
         self.cut = was_out.then_some(id);
         was_out
     }
@@ -94,17 +162,19 @@ impl Mouth {
     }
 
     pub(crate) fn played(&mut self, mark: Mark) {
-        self.reply.take_if(|r| r.id == mark.reply && r.played(mark));
+        self.replies.retain_mut(|reply| reply.id != mark.reply || !reply.played(mark));
     }
 
-    /// Passes a reply's news on: audio and marks to the leg, facts to the conversation.
+    /// Passes a reply's news on: audio, marks and what is told to the leg, facts to the conversation.
     pub(crate) fn utter(
         &mut self,
-        news: ReplyNews,
+        (id, news): (ReplyId, ReplyNews),
         leg: &mut impl Leg,
     ) -> Result<Vec<Input>, Overrun> {
-        let Some(reply) = &mut self.reply else { return Ok(Vec::new()) };
-        let id = reply.id;
+        let Some(reply) = self.replies.iter_mut().find(|reply| reply.id == id) else {
+            self.orders.utter(id, news, leg)?;
+            return Ok(Vec::new());
+        };
         Ok(match news {
             ReplyNews::Ready => {
                 reply.ready_at = Some(now());
@@ -115,22 +185,36 @@ impl Mouth {
                 Vec::new()
             }
             ReplyNews::Piece(end @ SpeechPiece::ClauseEnd { .. }) => {
-                let spoken = reply.end_clause(end);
-                if let Some(spoken) = &spoken {
-                    leg.send(LegOutput::Mark(spoken.mark))?;
-                }
-                spoken.into_iter().map(Input::Spoke).collect()
+                let Some(spoken) = reply.end_clause(end) else { return Ok(Vec::new()) };
+                leg.send(LegOutput::Mark(spoken.mark))?;
+                let space = if spoken.mark.clause == 0 { "" } else { " " };
+                let text = format!("{space}{}", spoken.text);
+                leg.tell(News::Spoke { reply: id, text, duration: spoken.duration })?;
+                vec![Input::Spoke(spoken)]
+            }
+            ReplyNews::Wrote(text) => {
+                leg.tell(News::Wrote { reply: id, text: text.clone() })?;
+                vec![Input::Wrote { reply: id, text }]
+            }
+            ReplyNews::Called(call) => {
+                let index = reply.call();
+                self.book.call(id, index, call.clone());
+                leg.tell(News::ToolCalled { reply: id, index, call })?;
+                vec![Input::ToolCalled { reply: id, index }]
             }
             ReplyNews::Whole if reply.ready_at.is_none() => {
+                self.replies.retain(|reply| reply.id != id);
                 let reason = "the model said nothing".to_owned();
                 vec![Input::ReplyFailed { reply: id, reason }]
             }
             ReplyNews::Whole => {
-                self.reply.take_if(|r| r.is_heard());
+                leg.tell(News::ReplyMade { reply: id, usage: reply.meter.usage() })?;
+                self.replies.retain(|reply| reply.id != id || !reply.is_heard());
                 vec![Input::ReplyWhole { reply: id }]
             }
             ReplyNews::Failed(error) => {
                 tracing::error!(parent: &reply.span, %error, "a model failed while it replied");
+                self.replies.retain(|reply| reply.id != id || !reply.is_heard());
                 vec![Input::ReplyFailed { reply: id, reason: error.to_string() }]
             }
         })
@@ -140,32 +224,56 @@ impl Mouth {
     /// the reply to the whole of it starts sooner.
     pub(crate) fn warm_up_with(&mut self, text: &str, transcript: &Transcript) {
         let stable = stable_words(text);
-        if self.reply.is_some() || self.warmed.as_deref() == Some(stable) {
+        if !self.replies.is_empty() || self.warmth.warmed.as_deref() == Some(stable) {
             return;
         }
-        self.warmed = Some(stable.to_owned());
+        self.warmth.warmed = Some(stable.to_owned());
         let chat = self.chat(transcript, stable, 0);
-        self.warming = Some(self.plan.models.llm.reply(chat));
+        self.warmth.warming = Some(self.plan.models.llm.reply(chat));
     }
 
     /// Evaluates the prompt up to the caller's next words, once a reply has been heard.
     pub(crate) fn warm_up_anew(&mut self, transcript: &Transcript) {
-        if self.reply.is_none() {
+        if self.replies.is_empty() {
             self.stop_warming();
             self.warm_up_with("", transcript);
         }
     }
 
     pub(crate) fn stop_warming(&mut self) {
-        self.warming = None;
-        self.warmed = None;
+        self.warmth = Warmth::default();
     }
 
+    fn ordered(&self, id: ReplyId, order: Order, transcript: &Transcript) -> Reply {
+        let order = self.orders.waiting(order.number).cloned().unwrap_or_default();
+        let agent = order.agent(&self.plan.agent);
+        let messages = order.input.unwrap_or_else(|| self.book.messages(transcript));
+        let chat = chat_of(&agent, messages, agent.max_reply_tokens);
+        let text = self.plan.models.llm.reply(chat);
+        if order.is_aside && agent.modality == Modality::Text {
+            let patience = agent.turn.limits.reply;
+            return Reply::written(id, crate::orders::impatient(text, patience), &agent);
+        }
+        self.begin(id, text, &agent)
+    }
+
+    fn begin(&self, id: ReplyId, text: ReplyStream, agent: &Agent) -> Reply {
+        match agent.modality {
+            Modality::Audio => Reply::spoken(id, text, &*self.plan.models.tts, agent),
+            Modality::Text => Reply::written(id, text, agent),
+        }
+    }
+
+    fn measure(&mut self, reply: &Reply) {
+        if self.meters.len() == METERS {
+            self.meters.pop_front();
+        }
+        self.meters.push_back((reply.id, Arc::clone(&reply.meter)));
+    }
+
+    /// The chat, continued by what the caller is saying.
     fn chat(&self, transcript: &Transcript, text: &str, max_tokens: u32) -> Chat {
-        let agent = &self.plan.agent;
-        let instructions = Message::new(Role::System, agent.instructions.clone());
-        let mut messages = vec![instructions];
-        messages.extend(as_messages(transcript));
+        let mut messages = self.book.messages(transcript);
         match messages.last_mut() {
             Some(last) if last.role == Role::User && !text.is_empty() => {
                 last.content.push(' ');
@@ -173,18 +281,21 @@ impl Mouth {
             }
             _ => messages.push(Message::new(Role::User, text)),
         }
-        let options =
-            ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
-        Chat { messages, options, cache_salt: agent.cache_salt(), ..Chat::default() }
+        chat_of(&self.plan.agent, messages, max_tokens)
     }
 }
 
-/// The chat as the caller knows it: what was said and what was heard.
-fn as_messages(transcript: &Transcript) -> impl Iterator<Item = Message> + '_ {
-    transcript.messages().iter().map(|said| match said {
-        Said::Caller(text) => Message::new(Role::User, text.as_str()),
-        Said::Agent { text, .. } => Message::new(Role::Assistant, text.as_str()),
-    })
+fn chat_of(agent: &Agent, messages: Vec<Message>, max_tokens: u32) -> Chat {
+    let instructions = Message::new(Role::System, agent.instructions.clone());
+    let options =
+        ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
+    Chat {
+        messages: [instructions].into_iter().chain(messages).collect(),
+        tools: agent.tools.clone(),
+        tool_choice: agent.tool_choice.clone(),
+        options,
+        cache_salt: agent.cache_salt(),
+    }
 }
 
 /// All but the last two words: those may still change.
@@ -193,11 +304,11 @@ fn stable_words(text: &str) -> &str {
     ends.nth(1).map_or("", |(at, _)| text.get(..at).unwrap_or_default())
 }
 
-async fn next_news(reply: &mut Option<Reply>) -> ReplyNews {
-    match reply {
+async fn next_news(replies: &mut [Reply]) -> (ReplyId, ReplyNews) {
+    match replies.last_mut() {
         Some(reply) => {
             let span = reply.span.clone();
-            reply.next().instrument(span).await
+            (reply.id, reply.next().instrument(span).await)
         }
         None => std::future::pending().await,
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trunkline_audio::MediaTime;
 use trunkline_inference::{FinishReason, ToolCall};
+pub use trunkline_turn::Refused;
 use trunkline_turn::{ReplyId, TurnId};
 
 /// Why a reply is made.
@@ -129,19 +130,6 @@ pub enum News {
         /// Why.
         refusal: Refused,
     },
-}
-
-/// Why an order was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// A reply is under way.
-    ReplyUnderWay,
-    /// No reply is under way.
-    NoReply,
-    /// Nothing was heard since the last commit.
-    NothingHeard,
-    /// The chat has no such item.
-    NoSuchItem,
 }
 
 /// What a reply took of the language model.

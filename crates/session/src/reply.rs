@@ -6,37 +6,69 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 use trunkline_inference::{
-    Chat, ChatModel, Clause, ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream,
-    TextToSpeech, Voice,
+    Clause, ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream, TextToSpeech, ToolCall,
 };
-use trunkline_turn::{Mark, ReplyCause, ReplyId, Spoken, WordTime};
+use trunkline_turn::{Mark, ReplyId, Spoken, WordTime};
 
-use crate::clauses::ClauseCutter;
+use crate::{Agent, Usage, clauses::ClauseCutter};
 
-/// How much audio may wait at the leg before the reply is held back; the lanes behind it pause.
-const LEAD: Duration = Duration::from_secs(15);
+/// Calls of functions that wait to be told. When full the reply waits.
+const CALLS: usize = 16;
 
 pub(crate) struct Reply {
     pub(crate) id: ReplyId,
-    pub(crate) first_token: Arc<OnceLock<Instant>>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) ready_at: Option<Instant>,
     pub(crate) released_at: Option<Instant>,
     /// What is logged about it.
     pub(crate) span: Span,
-    speech: SpeechStream,
-    waiting: Option<SpeechPiece>,
+    source: Source,
+    /// What came first, until the reply is let out.
+    waiting: Option<ReplyNews>,
     progress: Progress,
+}
+
+/// What the language model's work on a reply is known by, wherever it is done.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) first_token: OnceLock<Instant>,
+    usage: OnceLock<Usage>,
+}
+
+impl Meter {
+    /// What the model has told so far.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage.get().copied().unwrap_or_default()
+    }
+
+    fn take(&self, usage: Usage) {
+        let Usage { prompt, cached, generated, .. } = usage;
+        tracing::debug!(prompt, cached, generated, "reply generated");
+        self.usage.get_or_init(|| usage);
+    }
+}
+
+/// Where a reply comes from.
+enum Source {
+    /// A voice, and beside it the functions that its text calls.
+    Spoken { speech: Option<SpeechStream>, calls: Option<mpsc::Receiver<ToolCall>> },
+    /// The model itself, and whether it may call functions.
+    Written { text: ReplyStream, may_call: bool },
 }
 
 /// How far the reply has come.
 #[derive(Default)]
 struct Progress {
     clauses: u32,
+    calls: u32,
     heard: u32,
     sent: Duration,
     played: Duration,
+    /// How much may wait at the leg.
+    lead: Duration,
     lengths: Vec<Duration>,
     is_whole: bool,
 }
@@ -44,10 +76,14 @@ struct Progress {
 /// What a reply has to say to its session.
 #[derive(Debug)]
 pub(crate) enum ReplyNews {
-    /// The first audio is there.
+    /// The first audio, text or call is there.
     Ready,
     /// More audio, or the end of a clause.
     Piece(SpeechPiece),
+    /// More text of a written reply.
+    Wrote(String),
+    /// A function is to be called.
+    Called(ToolCall),
     /// Nothing more will come.
     Whole,
     /// A model failed.
@@ -55,57 +91,39 @@ pub(crate) enum ReplyNews {
 }
 
 impl Reply {
-    /// Begins to say fixed text.
-    pub(crate) fn of_text(
-        id: ReplyId,
-        cause: &ReplyCause,
-        tts: &dyn TextToSpeech,
-        voice: &Voice,
-        cutter: ClauseCutter,
-    ) -> Self {
-        let text = match cause {
-            ReplyCause::Greeting(t)
-            | ReplyCause::Silence(t)
-            | ReplyCause::Apology(t)
-            | ReplyCause::Farewell(t)
-            | ReplyCause::Turn { text: t, .. } => t.clone(),
-        };
-        let pieces: ReplyStream = Box::pin(stream::iter([Ok(ReplyPiece::Text(text))]));
-        Self::of_stream(id, pieces, (tts, voice), cutter)
-    }
-
-    /// Begins to answer `chat`.
-    pub(crate) fn of_chat(
-        id: ReplyId,
-        chat: Chat,
-        llm: &dyn ChatModel,
-        spoken_by: (&dyn TextToSpeech, &Voice),
-        cutter: ClauseCutter,
-    ) -> Self {
-        Self::of_stream(id, llm.reply(chat), spoken_by, cutter)
-    }
-
-    fn of_stream(
+    /// Begins to say `text` as `agent` speaks.
+    pub(crate) fn spoken(
         id: ReplyId,
         text: ReplyStream,
-        (tts, voice): (&dyn TextToSpeech, &Voice),
-        cutter: ClauseCutter,
+        tts: &dyn TextToSpeech,
+        agent: &Agent,
     ) -> Self {
         let span = tracing::info_span!("reply", reply = id.0);
-        let first_token = Arc::new(OnceLock::new());
+        let meter = Arc::new(Meter::default());
+        let (sender, receiver) = (!agent.tools.is_empty()).then(|| mpsc::channel(CALLS)).unzip();
         // The voice's lane polls the clauses: what is logged there belongs to the reply all the same.
-        let cutting = (Some(text), cutter, Arc::clone(&first_token));
-        let speech = tts.speak(Box::pin(clauses(cutting, span.clone())), voice);
-        Self {
-            id,
-            first_token,
-            ready_at: None,
-            released_at: None,
-            span,
-            speech,
-            waiting: None,
-            progress: Progress::default(),
-        }
+        let cutting = Cutting {
+            text: Some(text),
+            cutter: ClauseCutter::new(agent.language.clone()),
+            meter: Arc::clone(&meter),
+            calls: sender,
+        };
+        let speech = tts.speak(Box::pin(clauses(cutting, span.clone())), &agent.voice);
+        let source = Source::Spoken { speech: Some(speech), calls: receiver };
+        Self::of(id, source, (meter, span), agent)
+    }
+
+    /// Begins to write `text`.
+    pub(crate) fn written(id: ReplyId, text: ReplyStream, agent: &Agent) -> Self {
+        let span = tracing::info_span!("reply", reply = id.0);
+        let source = Source::Written { text, may_call: !agent.tools.is_empty() };
+        Self::of(id, source, (Arc::default(), span), agent)
+    }
+
+    fn of(id: ReplyId, source: Source, (meter, span): (Arc<Meter>, Span), agent: &Agent) -> Self {
+        let progress = Progress { lead: agent.lead, ..Progress::default() };
+        let (ready_at, released_at, waiting) = (None, None, None);
+        Self { id, meter, ready_at, released_at, span, source, waiting, progress }
     }
 
     /// Waits for news; for ever while there can be none (held back, far ahead, whole). Cancel-safe.
@@ -113,28 +131,25 @@ impl Reply {
         if self.progress.is_whole || (self.ready_at.is_some() && !self.may_send()) {
             return std::future::pending().await;
         }
-        if let Some(piece) = self.waiting.take() {
-            return ReplyNews::Piece(piece);
+        if let Some(news) = self.waiting.take() {
+            return news;
         }
-        match self.speech.next().await {
-            Some(Ok(piece)) if self.ready_at.is_none() => {
-                self.waiting = Some(piece);
-                ReplyNews::Ready
+        let news = self.source.next(&self.meter, self.released_at.is_some()).await;
+        match news {
+            ReplyNews::Whole | ReplyNews::Failed(_) => self.progress.is_whole = true,
+            first if self.ready_at.is_none() => {
+                self.waiting = Some(first);
+                return ReplyNews::Ready;
             }
-            Some(Ok(piece)) => ReplyNews::Piece(piece),
-            Some(Err(error)) => {
-                self.progress.is_whole = true;
-                ReplyNews::Failed(error)
-            }
-            None => {
-                self.progress.is_whole = true;
-                ReplyNews::Whole
+            ReplyNews::Ready | ReplyNews::Piece(_) | ReplyNews::Wrote(_) | ReplyNews::Called(_) => {
             }
         }
+        news
     }
 
     fn may_send(&self) -> bool {
-        self.released_at.is_some() && self.progress.sent.saturating_sub(self.progress.played) < LEAD
+        let progress = &self.progress;
+        self.released_at.is_some() && progress.sent.saturating_sub(progress.played) < progress.lead
     }
 
     /// Takes note of a clause that goes out; its mark follows it.
@@ -146,6 +161,12 @@ impl Reply {
         self.progress.lengths.push(duration);
         let words = words.into_iter().map(|w| WordTime { word: w.word, end: w.end }).collect();
         Some(Spoken { mark, text: clause.text, duration, words })
+    }
+
+    /// Takes note of a function that is to be called: its place in the reply.
+    pub(crate) fn call(&mut self) -> u32 {
+        self.progress.calls += 1;
+        self.progress.calls - 1
     }
 
     /// Takes note that the caller heard up to `mark`; true when that was the end.
@@ -160,44 +181,109 @@ impl Reply {
     pub(crate) fn is_heard(&self) -> bool {
         self.progress.is_whole && self.progress.heard == self.progress.clauses
     }
+
+    /// Whether nothing more of it will be made.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.progress.is_whole
+    }
 }
 
-/// A reply's text on its way into clauses, and when its first token came.
-type Cutting = (Option<ReplyStream>, ClauseCutter, Arc<OnceLock<Instant>>);
+impl Source {
+    /// What comes next. Calls are not taken before the reply `is_out`, but for the first of a reply
+    /// that has no words. Cancel-safe.
+    async fn next(&mut self, meter: &Meter, is_out: bool) -> ReplyNews {
+        match self {
+            Self::Spoken { speech, calls } => {
+                let spoken = tokio::select! {
+                    biased;
+                    Some(call) = next_call(calls), if is_out => return ReplyNews::Called(call),
+                    piece = next_piece(speech) => piece,
+                };
+                match spoken {
+                    Some(Ok(piece)) => return ReplyNews::Piece(piece),
+                    Some(Err(error)) => return ReplyNews::Failed(error),
+                    None => *speech = None,
+                }
+                let call = calls.as_mut().and_then(|calls| calls.try_recv().ok());
+                call.map_or(ReplyNews::Whole, ReplyNews::Called)
+            }
+            Self::Written { text, may_call } => loop {
+                match text.next().await {
+                    Some(Ok(ReplyPiece::Text(text))) => {
+                        meter.first_token.get_or_init(now);
+                        return ReplyNews::Wrote(text);
+                    }
+                    Some(Ok(ReplyPiece::ToolCall(call))) if *may_call => {
+                        return ReplyNews::Called(call);
+                    }
+                    Some(Ok(ReplyPiece::ToolCall(call))) => warn_of(&call),
+                    Some(Ok(ReplyPiece::Logprobs(_))) => {}
+                    Some(Ok(ReplyPiece::Usage { prompt, cached, generated, finish })) => {
+                        meter.take(Usage { prompt, cached, generated, finish });
+                    }
+                    Some(Err(error)) => return ReplyNews::Failed(error),
+                    None => return ReplyNews::Whole,
+                }
+            },
+        }
+    }
+}
+
+async fn next_call(calls: &mut Option<mpsc::Receiver<ToolCall>>) -> Option<ToolCall> {
+    calls.as_mut()?.recv().await
+}
+
+async fn next_piece(speech: &mut Option<SpeechStream>) -> Option<Result<SpeechPiece, ModelError>> {
+    speech.as_mut()?.next().await
+}
+
+fn warn_of(call: &ToolCall) {
+    tracing::warn!(tool = call.name, "the model asked for a tool that its agent has not");
+}
+
+/// A reply's text on its way into clauses, and what is known of it beside.
+struct Cutting {
+    text: Option<ReplyStream>,
+    cutter: ClauseCutter,
+    meter: Arc<Meter>,
+    calls: Option<mpsc::Sender<ToolCall>>,
+}
 
 /// Cuts a reply's text into clauses as it comes.
 fn clauses(cutting: Cutting, span: Span) -> impl Stream<Item = Result<Clause, ModelError>> + Send {
     stream::unfold(cutting, move |cutting| next_clause(cutting).instrument(span.clone()))
 }
 
-async fn next_clause(
-    (mut text, mut cutter, first_token): Cutting,
-) -> Option<(Result<Clause, ModelError>, Cutting)> {
+async fn next_clause(mut cutting: Cutting) -> Option<(Result<Clause, ModelError>, Cutting)> {
     loop {
-        if let Some(clause) = cutter.next_clause() {
-            return Some((Ok(clause), (text, cutter, first_token)));
+        if let Some(clause) = cutting.cutter.next_clause() {
+            return Some((Ok(clause), cutting));
         }
-        let Some(pieces) = &mut text else {
-            let last = cutter.finish()?;
-            return Some((Ok(last), (text, cutter, first_token)));
+        let Some(pieces) = &mut cutting.text else {
+            let last = cutting.cutter.finish()?;
+            return Some((Ok(last), cutting));
         };
         match pieces.next().await {
             Some(Ok(ReplyPiece::Text(piece))) => {
-                first_token.get_or_init(now);
-                cutter.push(&piece);
+                cutting.meter.first_token.get_or_init(now);
+                cutting.cutter.push(&piece);
             }
-            Some(Ok(ReplyPiece::ToolCall(call))) => {
-                tracing::warn!(tool = call.name, "the model asked for a tool; agents have none");
-            }
+            Some(Ok(ReplyPiece::ToolCall(call))) => match &cutting.calls {
+                // Nobody listens any more when the reply is dropped, and then neither is this polled.
+                Some(calls) => drop(calls.send(call).await),
+                None => warn_of(&call),
+            },
             Some(Ok(ReplyPiece::Logprobs(_))) => {}
-            Some(Ok(ReplyPiece::Usage { prompt, cached, generated, .. })) => {
-                tracing::debug!(prompt, cached, generated, "reply generated");
+            Some(Ok(ReplyPiece::Usage { prompt, cached, generated, finish })) => {
+                cutting.meter.take(Usage { prompt, cached, generated, finish });
             }
             Some(Err(error)) => {
                 // What was cut off is not spoken: half a clause says nothing.
-                return Some((Err(error), (None, ClauseCutter::new(None), first_token)));
+                cutting.text = None;
+                cutting.cutter = ClauseCutter::new(None);
+                return Some((Err(error), cutting));
             }
-            None => text = None,
+            None => cutting.text = None,
         }
     }
 }

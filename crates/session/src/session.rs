@@ -7,16 +7,21 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use trunkline_turn::{Command, Conversation, Ear, Heard, Input, Output, SpeechEdge};
+use trunkline_turn::{
+    Ask, Command, Conversation, Ear, Event, Heard, Input, Output, ReplyId, SpeechEdge,
+};
 
 use crate::{
-    HangupReason, Leg, LegInput, LegOutput, Observer, Plan,
+    HangupReason, Leg, LegInput, LegOutput, News, Observer, Overrun, Plan,
     chronicle::Chronicle,
     hearing::{Hearing, Noticed},
+    herald::Herald,
     milestones::Asked,
     mouth::Mouth,
     reply::{ReplyNews, now},
 };
+
+mod directing;
 
 /// How long the leg may take to end a call that we ended.
 const GOODBYE: Duration = Duration::from_secs(15);
@@ -29,6 +34,7 @@ pub struct Session<L: Leg> {
     mouth: Mouth,
     asked: Asked,
     chronicle: Chronicle,
+    herald: Herald,
     shutdown: CancellationToken,
     ending: Option<HangupReason>,
     is_gone: bool,
@@ -47,7 +53,7 @@ pub struct Watch {
 enum Wake {
     Leg(LegInput),
     Noticed(Noticed),
-    Reply(ReplyNews),
+    Reply((ReplyId, ReplyNews)),
     Deadline,
     Shutdown,
 }
@@ -56,17 +62,19 @@ impl<L: Leg> Session<L> {
     /// A call on `leg` as `plan` says.
     pub fn new(leg: L, plan: Plan, watch: Watch) -> Self {
         let conversation = Conversation::new(plan.agent.turn.clone(), plan.agent.script.clone());
-        let hearing = Hearing::new(
+        let mut hearing = Hearing::new(
             plan.models.clone(),
             plan.agent.language.clone(),
             plan.agent.detector.clone(),
         );
+        hearing.listen_as(&plan.agent);
         Self {
             leg,
             conversation,
             hearing,
             chronicle: Chronicle::new(&plan, watch.observer, now()),
             mouth: Mouth::new(plan),
+            herald: Herald::default(),
             asked: Asked::default(),
             shutdown: watch.shutdown,
             ending: None,
@@ -89,7 +97,7 @@ impl<L: Leg> Session<L> {
         loop {
             match self.conversation.poll() {
                 Output::Command(command) => self.obey(command),
-                Output::Event(event) => self.chronicle.event(event, &self.hearing),
+                Output::Event(event) => self.report(event),
                 Output::Wait(deadline) => {
                     return if self.ending.is_some() { None } else { deadline };
                 }
@@ -139,9 +147,7 @@ impl<L: Leg> Session<L> {
                 }
             }
             LegInput::Pressed(digit) => self.tell(Input::Pressed(digit)),
-            LegInput::Directed(direction) => {
-                tracing::warn!(?direction, "not an order that this call takes");
-            }
+            LegInput::Directed(direction) => self.direct(direction),
             LegInput::Held => self.tell(Input::Held),
             LegInput::Resumed => self.tell(Input::Resumed),
             LegInput::Gone(reason) => {
@@ -161,7 +167,7 @@ impl<L: Leg> Session<L> {
             Noticed::Words(words) => {
                 match words.ask {
                     Some(ask) => self.asked.answered(ask, now()),
-                    None => self.mouth.warm_up_with(&words.text, self.conversation.transcript()),
+                    None => self.take_partial(&words.text),
                 }
                 let evidence = trunkline_turn::Evidence {
                     no_speech: words.no_speech,
@@ -169,9 +175,10 @@ impl<L: Leg> Session<L> {
                     compression_ratio: words.compression_ratio,
                     ..self.hearing.evidence()
                 };
-                let answers = words.ask.map(trunkline_turn::Ask);
+                let answers = words.ask.map(Ask);
                 self.tell(Input::Heard(Heard { text: words.text, answers, evidence }));
             }
+            Noticed::Committed { ask, words } => self.take_committed(ask, words),
             Noticed::EndScored(probability) => self.tell(Input::EndScored { probability }),
             Noticed::Failed(error) => {
                 self.chronicle.model_failed(&error.to_string());
@@ -185,13 +192,13 @@ impl<L: Leg> Session<L> {
         }
     }
 
-    fn take_from_reply(&mut self, news: ReplyNews) {
+    fn take_from_reply(&mut self, news: (ReplyId, ReplyNews)) {
+        if let (_, ReplyNews::Called(call)) = &news {
+            self.chronicle.tool_called(&call.name);
+        }
         let inputs = match self.mouth.utter(news, &mut self.leg) {
             Ok(inputs) => inputs,
-            Err(overrun) => {
-                tracing::error!(%overrun, "call ends");
-                return self.hang_up(HangupReason::LegFailed);
-            }
+            Err(overrun) => return self.overrun(overrun),
         };
         for input in inputs {
             self.tell(input);
@@ -202,6 +209,12 @@ impl<L: Leg> Session<L> {
         tracing::trace!(?command, "ordered");
         match command {
             Command::Listen(Ear::Open) => self.hearing.open(),
+            Command::Listen(Ear::Next) => self.hearing.open_next(),
+            Command::CommitWords(ask) => {
+                if let Err(reason) = self.hearing.commit(ask.0) {
+                    self.take_committed(ask.0, Err(reason));
+                }
+            }
             Command::Listen(Ear::Shut) => {
                 self.hearing.shut();
                 self.mouth.stop_warming();
@@ -234,6 +247,46 @@ impl<L: Leg> Session<L> {
         if let Err(overrun) = self.leg.send(output) {
             tracing::error!(%overrun, "call ends");
             self.ending = Some(HangupReason::LegFailed);
+        }
+    }
+
+    fn overrun(&mut self, overrun: Overrun) {
+        tracing::error!(%overrun, "call ends");
+        self.hang_up(HangupReason::LegFailed);
+    }
+
+    /// Tells everybody who watches what the conversation reports.
+    fn report(&mut self, event: Event) {
+        for news in self.herald.news(&event, &self.hearing, &mut self.mouth) {
+            self.tell_leg(news);
+        }
+        self.chronicle.event(event, &self.hearing);
+    }
+
+    fn tell_leg(&mut self, news: News) {
+        if let Err(overrun) = self.leg.tell(news) {
+            tracing::error!(%overrun, "call ends");
+            self.ending = Some(HangupReason::LegFailed);
+        }
+    }
+
+    /// What the recognizer makes of a turn that goes on.
+    fn take_partial(&mut self, text: &str) {
+        self.mouth.warm_up_with(text, self.conversation.transcript());
+        let is_told = self.herald.is_speaking || self.is_manual();
+        if is_told && !text.is_empty() {
+            self.tell_leg(News::Words(text.to_owned()));
+        }
+    }
+
+    fn take_committed(&mut self, ask: u32, words: Result<String, String>) {
+        let ask = Ask(ask);
+        match words {
+            Ok(text) => self.tell(Input::CommitKnown { ask, text }),
+            Err(reason) => {
+                self.chronicle.model_failed(&reason);
+                self.tell(Input::CommitFailed { ask, reason });
+            }
         }
     }
 

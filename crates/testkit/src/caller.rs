@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 use trunkline_audio::{MediaTime, Playout, Sound};
-use trunkline_session::{HangupReason, Leg, LegInput, LegOutput, Overrun};
+use trunkline_session::{Direction, HangupReason, Leg, LegInput, LegOutput, News, Overrun};
 use trunkline_turn::{Digit, Mark};
 
 use crate::World;
@@ -16,7 +16,7 @@ use crate::World;
 const TICK: Duration = Duration::from_millis(20);
 
 /// Something that a caller does besides speaking.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Act {
     /// Presses a key.
     Press(char),
@@ -24,6 +24,8 @@ pub enum Act {
     Hold,
     /// Comes back.
     Resume,
+    /// Orders something, as a program at the caller's end does.
+    Direct(Direction),
     /// Hangs up.
     HangUp,
 }
@@ -60,6 +62,7 @@ struct Line {
     room: Duration,
     is_sounding: bool,
     sent: Arc<Mutex<Vec<Sent>>>,
+    told: Arc<Mutex<Vec<(Duration, News)>>>,
 }
 
 #[derive(Default)]
@@ -74,7 +77,7 @@ impl ScriptedLeg {
     pub fn new(world: World, acts: &[(u64, Act)]) -> Self {
         Self {
             world,
-            acts: acts.iter().map(|&(ms, act)| (Duration::from_millis(ms), act)).collect(),
+            acts: acts.iter().map(|(ms, act)| (Duration::from_millis(*ms), act.clone())).collect(),
             began: Instant::now(),
             ticks: 0,
             heard: MediaTime::ZERO,
@@ -83,6 +86,7 @@ impl ScriptedLeg {
                 room: Duration::MAX,
                 is_sounding: false,
                 sent: Arc::default(),
+                told: Arc::default(),
             },
             inputs: VecDeque::new(),
             state: State::default(),
@@ -99,6 +103,11 @@ impl ScriptedLeg {
     /// Where what reached the caller is noted.
     pub fn sent(&self) -> Arc<Mutex<Vec<Sent>>> {
         Arc::clone(&self.line.sent)
+    }
+
+    /// Where what the leg was told is noted, with when, from the start of the call.
+    pub fn told(&self) -> Arc<Mutex<Vec<(Duration, News)>>> {
+        Arc::clone(&self.line.told)
     }
 
     /// 20 ms pass: the sound of them comes in, the next goes out.
@@ -146,6 +155,7 @@ impl ScriptedLeg {
                 self.state.is_held = false;
                 self.inputs.push_back(LegInput::Resumed);
             }
+            Act::Direct(direction) => self.inputs.push_back(LegInput::Directed(direction)),
             Act::HangUp => self.leave(HangupReason::CallerHungUp),
         }
     }
@@ -191,6 +201,12 @@ impl Leg for ScriptedLeg {
             LegOutput::Resume => playout.resume(),
             LegOutput::HangUp(reason) => self.state.hanging_up = Some(reason),
         }
+        Ok(())
+    }
+
+    fn tell(&mut self, news: News) -> Result<(), Overrun> {
+        let at = self.began.elapsed();
+        self.line.told.lock().unwrap_or_else(PoisonError::into_inner).push((at, news));
         Ok(())
     }
 }

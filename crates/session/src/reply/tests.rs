@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use trunkline_inference::{ClauseStream, ToolCall};
+use trunkline_inference::{Chat, ChatModel, ClauseStream, Tool, Voice};
 use trunkline_testkit::{FakeTts, ScriptedLlm};
 
 use super::*;
@@ -14,16 +14,27 @@ use super::*;
 const ID: ReplyId = ReplyId(4);
 
 fn of_text(text: &str) -> Reply {
-    let cause = ReplyCause::Greeting(text.to_owned());
-    let tts = FakeTts::new(Duration::ZERO);
-    Reply::of_text(ID, &cause, &tts, &Voice::default(), ClauseCutter::new(None))
+    let pieces: ReplyStream = Box::pin(stream::iter([Ok(ReplyPiece::Text(text.to_owned()))]));
+    Reply::spoken(ID, pieces, &FakeTts::new(Duration::ZERO), &Agent::default())
 }
 
 fn of_chat(replies: &[&str]) -> Reply {
-    let llm = ScriptedLlm::new(replies, Duration::ZERO, Duration::ZERO);
-    let tts = FakeTts::new(Duration::ZERO);
-    let spoken_by = (&tts as &dyn TextToSpeech, &Voice::default());
-    Reply::of_chat(ID, Chat::default(), &llm, spoken_by, ClauseCutter::new(None))
+    Reply::spoken(ID, answer(replies), &FakeTts::new(Duration::ZERO), &Agent::default())
+}
+
+fn answer(replies: &[&str]) -> ReplyStream {
+    ScriptedLlm::new(replies, Duration::ZERO, Duration::ZERO).reply(Chat::default())
+}
+
+/// An agent whose model may look something up.
+fn looking() -> Agent {
+    let tool = Tool { name: "look".into(), description: String::new(), parameters: true.into() };
+    Agent { tools: vec![tool], ..Agent::default() }
+}
+
+fn cutting(text: ReplyStream) -> Cutting {
+    let cutter = ClauseCutter::new(None);
+    Cutting { text: Some(text), cutter, meter: Arc::default(), calls: None }
 }
 
 /// Takes everything that comes, as a session would that lets the reply out at once.
@@ -36,6 +47,7 @@ async fn take_all(reply: &mut Reply) -> (Vec<Spoken>, ReplyNews) {
                 reply.released_at = Some(now());
             }
             ReplyNews::Piece(piece) => spoken.extend(reply.end_clause(piece)),
+            told @ (ReplyNews::Wrote(_) | ReplyNews::Called(_)) => panic!("not spoken: {told:?}"),
             end @ (ReplyNews::Whole | ReplyNews::Failed(_)) => return (spoken, end),
         }
         if let Some(last) = spoken.last() {
@@ -79,8 +91,12 @@ async fn a_reply_far_ahead_of_the_caller_waits_until_more_was_heard() {
     while let Some(ReplyNews::Piece(piece)) = reply.next().now_or_never() {
         marks.extend(reply.end_clause(piece).map(|spoken| spoken.mark));
     }
-    assert!(reply.progress.sent >= LEAD);
-    assert!(reply.progress.sent < LEAD + Duration::from_secs(3), "{:?}", reply.progress.sent);
+    assert!(reply.progress.sent >= Agent::TELEPHONE_LEAD);
+    assert!(
+        reply.progress.sent < Agent::TELEPHONE_LEAD + Duration::from_secs(3),
+        "{:?}",
+        reply.progress.sent
+    );
     assert!(!reply.played(marks[2]));
     assert!(reply.next().now_or_never().is_some(), "goes on");
 }
@@ -101,9 +117,9 @@ async fn the_end_has_been_heard_only_when_nothing_more_comes() {
 #[tokio::test(start_paused = true)]
 async fn the_first_token_is_timed_and_failures_come_after_what_was_whole() {
     let mut reply = of_chat(&["We open at nine. And we !"]);
-    assert!(reply.first_token.get().is_none());
+    assert!(reply.meter.first_token.get().is_none());
     let (spoken, end) = take_all(&mut reply).await;
-    assert!(reply.first_token.get().is_some());
+    assert!(reply.meter.first_token.get().is_some());
     assert!(matches!(end, ReplyNews::Failed(ModelError::Engine { .. })), "{end:?}");
     let texts: Vec<&str> = spoken.iter().map(|s| s.text.as_str()).collect();
     assert_eq!(texts, ["We open at nine."], "half a clause is not spoken");
@@ -121,9 +137,96 @@ async fn only_text_is_spoken() {
     let tool = ReplyPiece::ToolCall(ToolCall { name: "lookup".into(), arguments: "{}".into() });
     let pieces = [ReplyPiece::Text("One ".into()), tool, ReplyPiece::Text("two.".into()), usage];
     let text: ReplyStream = Box::pin(stream::iter(pieces.map(Ok)));
-    let cut = clauses((Some(text), ClauseCutter::new(None), Arc::default()), Span::none());
+    let cut = clauses(cutting(text), Span::none());
     let cut: Vec<String> = cut.map(|clause| clause.unwrap().text).collect().await;
     assert_eq!(cut, ["One two."]);
+}
+
+/// All the news of a reply that is let out when it is ready, sound left out.
+async fn news_of(mut reply: Reply) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        let news = reply.next().await;
+        match &news {
+            ReplyNews::Ready => {
+                (reply.ready_at, reply.released_at) = (Some(now()), Some(now()));
+                told.push("ready".to_owned());
+            }
+            ReplyNews::Piece(SpeechPiece::Audio(_)) => {}
+            ReplyNews::Piece(SpeechPiece::ClauseEnd { clause, .. }) => {
+                told.push(clause.text.clone());
+            }
+            ReplyNews::Wrote(text) => told.push(format!("wrote {text}")),
+            ReplyNews::Called(call) => told.push(format!("calls {}", call.name)),
+            ReplyNews::Whole => told.push("whole".to_owned()),
+            ReplyNews::Failed(_) => told.push("failed".to_owned()),
+        }
+        if matches!(news, ReplyNews::Whole | ReplyNews::Failed(_)) {
+            return told;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_are_called_beside_what_is_spoken_and_before_the_end() {
+    let tts = FakeTts::new(Duration::from_millis(100));
+    let spoken = |text: &str| Reply::spoken(ID, answer(&[text]), &tts, &looking());
+    let told = news_of(spoken("One moment. [look] [listen]")).await;
+    assert_eq!(told, ["ready", "One moment.", "calls look", "calls listen", "whole"]);
+    assert_eq!(news_of(spoken("[look]")).await, ["ready", "calls look", "whole"]);
+    assert_eq!(news_of(spoken("[look] !")).await, ["failed"], "what failed calls nothing");
+    let many = "[look] ".repeat(40);
+    assert_eq!(news_of(spoken(&format!("So: {many}"))).await.len(), 43, "none is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_only_calls_is_held_back_until_it_is_let_out() {
+    let tts = FakeTts::new(Duration::ZERO);
+    let mut reply = Reply::spoken(ID, answer(&["[look]"]), &tts, &looking());
+    assert!(matches!(reply.next().await, ReplyNews::Ready));
+    reply.ready_at = Some(now());
+    assert!(reply.next().now_or_never().is_none());
+    reply.released_at = Some(now());
+    assert!(matches!(reply.next().await, ReplyNews::Called(_)));
+    assert_eq!((reply.call(), reply.call()), (0, 1), "counted from 0");
+    assert!(matches!(reply.next().await, ReplyNews::Whole));
+    assert!(reply.is_heard() && reply.is_whole());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_written_reply_comes_as_the_model_writes_it() {
+    let written = |text: &str, agent: &Agent| Reply::written(ID, answer(&[text]), agent);
+    let told = news_of(written("At nine. [look]", &looking())).await;
+    assert_eq!(told, ["ready", "wrote At ", "wrote nine. ", "calls look", "whole"]);
+    let told = news_of(written("At [look] !", &Agent::default())).await;
+    assert_eq!(told, ["ready", "wrote At ", "failed"], "it knows no functions");
+    assert_eq!(news_of(written("", &Agent::default())).await, ["whole"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_model_took_is_known_once_it_told() {
+    let usage = ReplyPiece::Usage {
+        prompt: 9,
+        cached: 3,
+        generated: 4,
+        finish: trunkline_inference::FinishReason::Length,
+    };
+    let pieces = || -> ReplyStream {
+        Box::pin(stream::iter([Ok(ReplyPiece::Text("Yes.".into())), Ok(usage.clone())]))
+    };
+    let agent = Agent::default();
+    for mut reply in [
+        Reply::spoken(ID, pieces(), &FakeTts::new(Duration::ZERO), &agent),
+        Reply::written(ID, pieces(), &agent),
+    ] {
+        assert_eq!(reply.meter.usage(), Usage::default());
+        let meter = Arc::clone(&reply.meter);
+        reply.released_at = Some(now());
+        news_of(reply).await;
+        let usage = meter.usage();
+        assert_eq!((usage.prompt, usage.cached, usage.generated), (9, 3, 4));
+        assert_eq!(usage.finish, trunkline_inference::FinishReason::Length);
+    }
 }
 
 /// What is logged.
@@ -161,7 +264,7 @@ fn what_is_logged_of_a_reply_names_the_call_and_the_reply_whoever_polls_it() {
         ]));
         let call = tracing::info_span!("call", call = "c1");
         let span = call.in_scope(|| tracing::info_span!("reply", reply = 4));
-        let cut = clauses((Some(text), ClauseCutter::new(None), Arc::default()), span);
+        let cut = clauses(cutting(text), span);
         assert_eq!(cut.collect::<Vec<_>>().now_or_never().unwrap().len(), 1);
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -189,9 +292,9 @@ async fn the_voice_gets_what_can_be_said_and_the_chat_keeps_what_was_written() {
         }
     }
     let voice = Note::default();
-    let cause = ReplyCause::Apology("It costs $5.".into());
-    let cutter = ClauseCutter::new(Some("en".into()));
-    let mut reply = Reply::of_text(ID, &cause, &voice, &Voice::default(), cutter);
+    let agent = Agent { language: Some("en".into()), ..Agent::default() };
+    let text = Box::pin(stream::iter([Ok(ReplyPiece::Text("It costs $5.".into()))]));
+    let mut reply = Reply::spoken(ID, text, &voice, &agent);
     let (spoken, _) = take_all(&mut reply).await;
     assert_eq!(spoken[0].text, "It costs $5.");
     assert_eq!(voice.0.lock().unwrap()[0].speakable, "It costs five dollars.");

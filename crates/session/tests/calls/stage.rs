@@ -6,10 +6,12 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use trunkline_inference::{Chat, Role, Voice};
-use trunkline_session::{Agent, CallId, HangupReason, Plan, Session, StageTimes, Watch, What};
+use trunkline_inference::{Chat, Message, Role, Voice};
+use trunkline_session::{
+    Agent, CallId, Direction, HangupReason, News, Origin, Plan, Session, StageTimes, Watch, What,
+};
 use trunkline_testkit::{Act, Fakes, Remembered, ScriptedLeg, Sent, World};
-use trunkline_turn::{DetectorConfig, Script, TurnConfig};
+use trunkline_turn::{DetectorConfig, OnFailure, Script, TurnConfig};
 
 /// A call to be played.
 pub(crate) struct Call {
@@ -19,6 +21,7 @@ pub(crate) struct Call {
     acts: Vec<(u64, Act)>,
     room: Duration,
     shutdown_at: Option<u64>,
+    agent: Agent,
 }
 
 /// What came of it.
@@ -28,6 +31,7 @@ pub(crate) struct Played {
     pub(crate) sent: Vec<Sent>,
     pub(crate) fakes: Fakes,
     what: Vec<What>,
+    told: Vec<(Duration, News)>,
 }
 
 impl Call {
@@ -43,7 +47,53 @@ impl Call {
             repeat: "Once more?".into(),
         };
         let fakes = Fakes::new(world.clone(), replies);
-        Self { fakes, script, world, acts: vec![], room: Duration::MAX, shutdown_at: None }
+        let agent = Agent {
+            name: "demo".into(),
+            instructions: "Be brief.".into(),
+            voice: Voice::default(),
+            language: Some("en".into()),
+            max_reply_tokens: 100,
+            temperature: 0.0,
+            turn: turn_config(),
+            detector: DetectorConfig::default(),
+            ..Agent::default()
+        };
+        let (acts, room, shutdown_at) = (vec![], Duration::MAX, None);
+        Self { fakes, script, world, acts, room, shutdown_at, agent }
+    }
+
+    /// The same with a program at the caller's end: the agent says nothing by itself, goes on after
+    /// failures and gives its sound out as fast as it is made.
+    pub(crate) fn directed(says: &[(u64, u64, &str)], replies: &[&str]) -> Self {
+        let mut call = Self::new(says, replies);
+        call.script = Script {
+            greeting: String::new(),
+            apology: String::new(),
+            silence_prompts: vec![],
+            farewell: String::new(),
+            repeat: String::new(),
+        };
+        call.agent.lead = Duration::from_hours(1);
+        call.agent.turn.on_failure = OnFailure::GoOn;
+        call
+    }
+
+    /// The agent is another in this.
+    pub(crate) fn agent(mut self, change: impl FnOnce(&mut Agent)) -> Self {
+        change(&mut self.agent);
+        self
+    }
+
+    /// The agent as the call begins with it, to be changed in mid-call.
+    pub(crate) fn agent_now(&self) -> Agent {
+        Agent { script: self.script.clone(), ..self.agent.clone() }
+    }
+
+    /// What the program orders, and when the caller hangs up.
+    pub(crate) fn orders(self, orders: &[(u64, Direction)], hung_up_at: u64) -> Self {
+        let acts = orders.iter().map(|(at, order)| (*at, Act::Direct(order.clone())));
+        let acts: Vec<(u64, Act)> = acts.chain([(hung_up_at, Act::HangUp)]).collect();
+        self.acts(&acts)
     }
 
     /// What the caller does besides speaking.
@@ -72,25 +122,13 @@ impl Call {
     /// The leg and the plan, for whoever starts the call.
     pub(crate) fn leg_and_plan(&self) -> (ScriptedLeg, Plan) {
         let leg = ScriptedLeg::new(self.world.clone(), &self.acts).with_room(self.room);
-        let agent = Agent {
-            name: "demo".into(),
-            instructions: "Be brief.".into(),
-            voice: Voice::default(),
-            language: Some("en".into()),
-            max_reply_tokens: 200,
-            temperature: 0.0,
-            script: self.script.clone(),
-            turn: turn_config(),
-            detector: DetectorConfig::default(),
-            ..Agent::default()
-        };
         let plan = Plan {
             call: CallId::new(),
             wire_id: "wire".into(),
             from: "sip:a@example.com".into(),
             to: "sip:demo@example.com".into(),
             leg: "scripted",
-            agent: Arc::new(agent),
+            agent: Arc::new(self.agent_now()),
             models: self.fakes.models(),
         };
         (leg, plan)
@@ -100,7 +138,7 @@ impl Call {
     pub(crate) async fn play(self) -> Played {
         let began = tokio::time::Instant::now();
         let (leg, plan) = self.leg_and_plan();
-        let sent = leg.sent();
+        let (sent, told) = (leg.sent(), leg.told());
         let observer = Arc::new(Remembered::default());
         let shutdown = CancellationToken::new();
         let watch = Watch { observer: Arc::clone(&observer) as _, shutdown: shutdown.clone() };
@@ -117,7 +155,9 @@ impl Call {
             () = stopping => unreachable!("it waits for ever"),
         };
         let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Played { reason, took: began.elapsed(), sent, fakes: self.fakes, what: observer.what() }
+        let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (took, what) = (began.elapsed(), observer.what());
+        Played { reason, took, sent, fakes: self.fakes, what, told }
     }
 }
 
@@ -136,6 +176,24 @@ impl Played {
     pub(crate) fn talk(&self) -> Vec<String> {
         let is_talk = |line: &String| line.starts_with("caller:") || line.starts_with("agent:");
         self.story().into_iter().filter(is_talk).collect()
+    }
+
+    /// What the leg was told, a line each, without the times.
+    pub(crate) fn news(&self) -> Vec<String> {
+        self.told.iter().map(|(_, news)| news_line(news)).collect()
+    }
+
+    /// The news whose lines begin with one of `kinds`.
+    pub(crate) fn news_of(&self, kinds: &[&str]) -> Vec<String> {
+        let is_of = |line: &String| kinds.iter().any(|kind| line.starts_with(kind));
+        self.news().into_iter().filter(is_of).collect()
+    }
+
+    /// When, in ms, the leg was told the first news whose line begins with this.
+    pub(crate) fn told_at(&self, line: &str) -> u128 {
+        let mut told = self.told.iter();
+        let found = told.find(|(_, news)| news_line(news).starts_with(line));
+        found.unwrap_or_else(|| panic!("never told: {line} {:#?}", self.news())).0.as_millis()
     }
 
     /// The stage times of each turn.
@@ -175,7 +233,11 @@ pub(crate) fn chat_lines(chat: &Chat) -> Vec<String> {
         Role::Assistant => format!("assistant: {text}"),
         Role::Tool => format!("tool: {text}"),
     };
-    chat.messages.iter().map(|m| line(m.role, &m.content)).collect()
+    let calls = |m: &Message| -> String {
+        m.tool_calls.iter().map(|call| format!(" [{}]", call.name)).collect()
+    };
+    let with_calls = |m: &Message| -> String { line(m.role, &m.content) + &calls(m) };
+    chat.messages.iter().map(with_calls).collect()
 }
 
 fn line(what: &What) -> String {
@@ -191,6 +253,33 @@ fn line(what: &What) -> String {
         What::Pressed => "pressed".into(),
         What::ModelFailed { reason } => format!("failed: {reason}"),
         What::Ended { reason, .. } => format!("ended: {}", reason.as_str()),
+    }
+}
+
+fn news_line(news: &News) -> String {
+    match news {
+        News::SpeechStarted { at } => format!("speaks at {}", at.to_ms()),
+        News::SpeechStopped { at } => format!("spoke to {}", at.to_ms()),
+        News::Words(text) => format!("words {text}"),
+        News::TurnEnded { turn, text } => format!("turn {}: {text}", turn.0),
+        News::TurnFailed { reason } => format!("turn failed: {reason}"),
+        News::FellIdle { from, to } => format!("idle for {}", to.since(*from).to_ms()),
+        News::ReplyStarted { reply, origin } => match origin {
+            Origin::Turn(turn) => format!("starts {} to turn {}", reply.0, turn.0),
+            Origin::Ordered(tag) => format!("starts {} as ordered {tag}", reply.0),
+            Origin::Own => format!("starts {}", reply.0),
+        },
+        News::Wrote { reply, text } => format!("wrote {}: {text}", reply.0),
+        News::Spoke { reply, text, .. } => format!("spoke {}: {text}", reply.0),
+        News::ToolCalled { reply, index, call } => {
+            format!("calls {}.{index}: {}", reply.0, call.name)
+        }
+        News::ReplyMade { reply, .. } => format!("made {}", reply.0),
+        News::ReplyEnded { reply, ending, .. } => format!("ended {}: {ending:?}", reply.0),
+        News::ReplyHeard { reply, text, whole: true } => format!("heard {}: {text}", reply.0),
+        News::ReplyHeard { reply, text, .. } => format!("heard {}: {text} -", reply.0),
+        News::Refused { tag: Some(tag), refusal } => format!("refused {tag}: {refusal:?}"),
+        News::Refused { tag: None, refusal } => format!("refused: {refusal:?}"),
     }
 }
 

@@ -51,7 +51,11 @@ impl Conversation {
         if self.clock.is_held() {
             return;
         }
-        let is_silent = self.floor.turn.as_ref().is_none_or(|turn| !turn.is_speaking());
+        // Of a turn that was cut off as the caller stopped nothing is left but the silence.
+        let is_silent = match &self.floor.turn {
+            Some(turn) => !turn.is_speaking(),
+            None => !voiced.is_zero(),
+        };
         if is_silent {
             self.speech_started(self.now());
         }
