@@ -65,7 +65,7 @@ fn add_call(messages: &mut Vec<Message>, call: ToolCall) {
 mod tests {
     use std::time::Instant;
 
-    use trunkline_turn::{Conversation, Event, Input, Output, Script, TurnConfig};
+    use trunkline_turn::{Conversation, Event, Input, Output, Place, Script, TurnConfig};
 
     use super::*;
 
@@ -83,7 +83,7 @@ mod tests {
         book.call(REPLY, 1, call("listen"));
         let inputs = [
             Input::Answered,
-            Input::ItemPlaced { item: 1, after: Some(None) },
+            Input::ItemPlaced { item: 1, place: Place::First },
             Input::ToolCalled { reply: REPLY, index: 0 },
             Input::ToolCalled { reply: REPLY, index: 1 },
         ];
@@ -91,7 +91,7 @@ mod tests {
             conversation.handle(Instant::now(), input);
         }
         drain(&mut conversation);
-        conversation.handle(Instant::now(), Input::ItemPlaced { item: 2, after: None });
+        conversation.handle(Instant::now(), Input::ItemPlaced { item: 2, place: Place::Last });
         drain(&mut conversation);
         (book, conversation)
     }

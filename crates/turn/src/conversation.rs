@@ -154,7 +154,7 @@ impl Conversation {
             Input::CommitFailed { ask, reason } => self.commit_known(ask, Err(reason)),
             Input::ReplyOrdered(order) => self.reply_ordered(order),
             Input::StopOrdered { reply } => self.stop_ordered(reply),
-            Input::ItemPlaced { item, after } => self.item_placed(item, after),
+            Input::ItemPlaced { item, place } => self.item_placed(item, place),
             Input::ItemRemoved(item) => self.item_removed(item),
             Input::ReplyTruncated { reply, heard } => self.reply_truncated(reply, heard),
             Input::Pressed(digit) => self.pressed(digit),

@@ -27,5 +27,5 @@ pub use patience::{PatienceConfig, TextEnd, patience, text_end};
 pub use transcript::{Said, Transcript};
 pub use vocabulary::{
     Ask, Command, Decision, Digit, Ear, Event, Evidence, Heard, IgnoreReason, Input, ItemKey, Mark,
-    Order, Output, Refused, ReplyCause, ReplyId, Spoken, TurnEndReason, TurnId, WordTime,
+    Order, Output, Place, Refused, ReplyCause, ReplyId, Spoken, TurnEndReason, TurnId, WordTime,
 };

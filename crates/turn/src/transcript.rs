@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{ItemKey, ReplyId, TurnId, clauses::Clauses};
+use crate::{ItemKey, Place, ReplyId, TurnId, clauses::Clauses};
 
 /// Replies whose words can still be cut down after they are over. The oldest is forgotten: it stays
 /// as it was heard.
@@ -77,14 +77,14 @@ impl Transcript {
         self.items.push((ItemKey::Call(reply, index), Said::Called { reply, index }));
     }
 
-    /// Puts an item behind another, at the beginning or at the end. False when there is no such other,
-    /// or there is one of this number.
-    pub(crate) fn place(&mut self, item: u64, after: Option<Option<ItemKey>>) -> bool {
+    /// Puts an item in. False when what it is to stand behind is not there, or there is one of this
+    /// number.
+    pub(crate) fn place(&mut self, item: u64, place: Place) -> bool {
         let key = ItemKey::Placed(item);
-        let at = match after {
-            None => Some(self.items.len()),
-            Some(None) => Some(0),
-            Some(Some(before)) => self.place_of(before).map(|place| place + 1),
+        let at = match place {
+            Place::First => Some(0),
+            Place::Behind(before) => self.place_of(before).map(|at| at + 1),
+            Place::Last => Some(self.items.len()),
         };
         let Some(at) = at.filter(|_| !self.has(key)) else { return false };
         self.items.insert(at, (key, Said::Placed(item)));

@@ -36,6 +36,17 @@ pub enum ItemKey {
     Placed(u64),
 }
 
+/// Where an item is put into the chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before everything.
+    First,
+    /// Behind this.
+    Behind(ItemKey),
+    /// Behind everything.
+    Last,
+}
+
 /// A reply that a program at the caller's end asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
@@ -179,9 +190,8 @@ pub enum Input {
     ReplyOrdered(Order),
     /// It wants the reply stopped, or this one.
     StopOrdered { reply: Option<ReplyId> },
-    /// It put something into the chat: behind the item named, at the beginning for `Some(None)`, else
-    /// at the end.
-    ItemPlaced { item: u64, after: Option<Option<ItemKey>> },
+    /// It put something into the chat.
+    ItemPlaced { item: u64, place: Place },
     /// It took something out of the chat.
     ItemRemoved(ItemKey),
     /// It says that no more than this of a reply's sound was heard.

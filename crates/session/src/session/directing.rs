@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trunkline_inference::Message;
-use trunkline_turn::{Input, ItemKey, ReplyId, Taking};
+use trunkline_turn::{Input, ItemKey, Place, ReplyId, Taking};
 
 use super::Session;
 use crate::{
@@ -25,7 +25,14 @@ impl<L: Leg> Session<L> {
             }
             Direction::Reply(order) => self.order_reply(*order),
             Direction::StopReply(reply) => self.stop_reply(reply),
-            Direction::Insert { item, after, message } => self.insert(item, after, message),
+            Direction::Insert { item, after, message } => {
+                let place = match after {
+                    Some(None) => Place::First,
+                    Some(Some(before)) => Place::Behind(before),
+                    None => Place::Last,
+                };
+                self.insert(item, place, message);
+            }
             Direction::Remove(item) => {
                 self.mouth.book.remove(item);
                 self.tell(Input::ItemRemoved(item));
@@ -76,12 +83,15 @@ impl<L: Leg> Session<L> {
         }
     }
 
-    fn insert(&mut self, item: u64, after: Option<Option<ItemKey>>, message: Message) {
+    fn insert(&mut self, item: u64, place: Place, message: Message) {
         let transcript = self.conversation.transcript();
-        let is_free = !transcript.has(ItemKey::Placed(item));
-        if is_free && after.flatten().is_none_or(|key| transcript.has(key)) {
+        let is_there = match place {
+            Place::First | Place::Last => true,
+            Place::Behind(before) => transcript.has(before),
+        };
+        if is_there && !transcript.has(ItemKey::Placed(item)) {
             self.mouth.book.place(item, message);
         }
-        self.tell(Input::ItemPlaced { item, after });
+        self.tell(Input::ItemPlaced { item, place });
     }
 }

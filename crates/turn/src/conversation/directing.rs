@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Command, Conversation, Ear, Event, ItemKey, Order, Refused, ReplyCause, ReplyId, TurnEndReason,
-    reply::Reply,
+    Command, Conversation, Ear, Event, ItemKey, Order, Place, Refused, ReplyCause, ReplyId,
+    TurnEndReason, reply::Reply,
 };
 
 use super::floor::State;
@@ -45,8 +45,8 @@ impl Conversation {
         self.overlap_outlived_reply();
     }
 
-    pub(super) fn item_placed(&mut self, item: u64, after: Option<Option<ItemKey>>) {
-        if !self.transcript.place(item, after) {
+    pub(super) fn item_placed(&mut self, item: u64, place: Place) {
+        if !self.transcript.place(item, place) {
             self.refuse(None, Refused::NoSuchItem);
         }
     }

@@ -53,7 +53,9 @@ impl Conversation {
     /// Begins to make a reply, held back. One that is made and let out is heard before it: the chat
     /// takes it as heard.
     pub(super) fn make_reply(&mut self, cause: ReplyCause) {
-        if let Some(made) = self.floor.reply.take() {
+        let mut held = None;
+        if let Some(mut made) = self.floor.reply.take() {
+            held = made.held.take();
             if !made.cause.is_aside() {
                 let whole = made.failure.is_none();
                 self.transcript.agent_heard(made.id, made.clauses.all_text(), whole);
@@ -61,7 +63,7 @@ impl Conversation {
             self.floor.under.push(made);
         }
         let reply = self.counts.next_reply();
-        self.floor.reply = Some(Reply::new(reply, cause.clone(), self.now()));
+        self.floor.reply = Some(Reply { held, ..Reply::new(reply, cause.clone(), self.now()) });
         self.order(Command::PrepareReply { reply, cause });
     }
 
@@ -239,6 +241,7 @@ impl Conversation {
         let Some(reply) = self.floor.reply.take_if(|reply| reply.is_over()) else { return };
         self.close_reply(&reply, reply.clauses.heard_text());
         self.floor.reply = self.floor.under.pop();
+        self.pass_hold_on(&reply);
         self.floor.quiet_since = Some(self.now());
         if self.counts.idling == Idling::Unspoken {
             self.counts.idling = Idling::Spoken;
@@ -250,6 +253,18 @@ impl Conversation {
             self.apologize();
         } else if self.floor.reply.is_none() {
             self.overlap_outlived_reply();
+        }
+    }
+
+    /// A reply that ends while the line is held, as one without sound may, leaves that to the one
+    /// before it, or the line goes on.
+    fn pass_hold_on(&mut self, over: &Reply) {
+        match &mut self.floor.reply {
+            Some(before) => before.held = before.held.or(over.held),
+            None if over.held.is_some() || self.clock.is_held() => {
+                self.order(Command::ResumeReply { reply: over.id });
+            }
+            None => {}
         }
     }
 

@@ -76,10 +76,10 @@ fn a_reply_cut_short_stands_between_two_messages_of_the_caller() {
 #[test]
 fn items_stand_where_they_were_put() {
     let mut transcript = talk(&[(true, "One."), (false, "Two.")]);
-    assert!(transcript.place(7, None));
-    assert!(transcript.place(8, Some(None)));
-    assert!(transcript.place(9, Some(Some(ItemKey::Turn(TurnId(1))))));
-    assert!(transcript.place(10, Some(Some(ItemKey::Placed(9)))));
+    assert!(transcript.place(7, Place::Last));
+    assert!(transcript.place(8, Place::First));
+    assert!(transcript.place(9, Place::Behind(ItemKey::Turn(TurnId(1)))));
+    assert!(transcript.place(10, Place::Behind(ItemKey::Placed(9))));
     let placed = [8, 9, 10, 7].map(Said::Placed);
     let [first, second, third, last] = placed;
     assert_eq!(
@@ -91,9 +91,9 @@ fn items_stand_where_they_were_put() {
 #[test]
 fn nothing_is_put_behind_what_is_not_there_nor_twice() {
     let mut transcript = talk(&[(true, "One.")]);
-    assert!(!transcript.place(7, Some(Some(ItemKey::Reply(FIRST)))));
-    assert!(transcript.place(7, None));
-    assert!(!transcript.place(7, None));
+    assert!(!transcript.place(7, Place::Behind(ItemKey::Reply(FIRST))));
+    assert!(transcript.place(7, Place::Last));
+    assert!(!transcript.place(7, Place::Last));
     assert_eq!(transcript.messages(), [caller("One."), Said::Placed(7)]);
 }
 
@@ -113,7 +113,7 @@ fn what_was_taken_out_does_not_come_back() {
 fn the_callers_words_join_only_where_nothing_stands_between() {
     let mut transcript = talk(&[(true, "One."), (true, "Two.")]);
     assert_eq!(transcript.messages(), [caller("One. Two.")]);
-    assert!(transcript.place(1, Some(Some(ItemKey::Turn(TurnId(1))))));
+    assert!(transcript.place(1, Place::Behind(ItemKey::Turn(TurnId(1)))));
     assert_eq!(transcript.messages(), [caller("One."), Said::Placed(1), caller("Two.")]);
     assert!(transcript.remove(ItemKey::Placed(1)));
     assert!(transcript.remove(ItemKey::Turn(TurnId(1))));

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod answering;
+mod directed;
 mod ending;
 mod listening;
 mod overlap;

@@ -9,8 +9,8 @@ use std::{
 
 use trunkline_turn::{
     Ask, Command, Conversation, Decision, Digit, Ear, Event, Evidence, Heard, Input, ItemKey, Mark,
-    OnFailure, Order, Output, PatienceConfig, ReplyCause, ReplyId, Said, Script, Spoken, Taking,
-    TurnConfig, TurnId, WordTime,
+    OnFailure, Order, Output, PatienceConfig, Place, ReplyCause, ReplyId, Said, Script, Spoken,
+    Taking, TurnConfig, TurnId, WordTime,
 };
 
 /// The configuration of the timelines: patience as round figures that do not move when defaults are
@@ -242,7 +242,11 @@ impl Stage {
             "halt" => Input::StopOrdered { reply: words.get(1).map(|_| reply(1)) },
             "place" => Input::ItemPlaced {
                 item: word(1).parse().unwrap(),
-                after: words.get(2).map(|key| Some(*key).filter(|key| *key != "first").map(item)),
+                place: match word(2) {
+                    "" => Place::Last,
+                    "first" => Place::First,
+                    key => Place::Behind(item(key)),
+                },
             },
             "remove" => Input::ItemRemoved(item(word(1))),
             "truncate" => Input::ReplyTruncated { reply: reply(1), heard: ms(2) },

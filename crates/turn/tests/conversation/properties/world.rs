@@ -7,7 +7,7 @@ use std::{
 
 use trunkline_turn::{
     Ask, Command, Conversation, Digit, Ear, Event, Evidence, Heard, Input, ItemKey, Mark, Order,
-    Output, ReplyCause, ReplyId, Said, Spoken, Taking, TurnConfig, TurnId,
+    Output, Place, ReplyCause, ReplyId, Said, Spoken, Taking, TurnConfig, TurnId,
 };
 
 use super::{Directed, ReplyStep, Step};
@@ -18,7 +18,6 @@ use crate::stage::{config, script};
 enum Stage {
     Prepared,
     Released,
-    Paused,
     /// Failed while it was held back.
     Failed,
     Over,
@@ -52,6 +51,8 @@ struct Books {
     whole: Option<ReplyId>,
     commits: Vec<Ask>,
     has_committed: bool,
+    is_paused: bool,
+    is_held: bool,
     speaks: bool,
     orders: u64,
     placed: u64,
@@ -87,6 +88,8 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, input: Input) {
+        let is_held = self.books.is_held && input != Input::Resumed;
+        self.books.is_held = is_held || input == Input::Held;
         self.conversation.handle(self.now, input);
         self.drain();
     }
@@ -146,21 +149,27 @@ impl World {
             Command::ScoreEnd { .. } => assert!(self.books.is_open, "only a turn can be scored"),
             Command::PrepareReply { reply, cause } => self.prepare(*reply, cause),
             Command::ReleaseReply { reply } => {
+                let is_alone = !self.replies.values().any(|stage| is_out(*stage));
+                let may_be_paused = self.books.is_held || !is_alone;
+                assert!(!self.books.is_paused || may_be_paused, "nobody would hear it");
                 self.move_reply(*reply, &[Stage::Prepared], Stage::Released);
             }
+            // It is the line that is paused, with all that waits on it.
             Command::PauseReply { reply } => {
-                self.move_reply(*reply, &[Stage::Released], Stage::Paused);
+                assert!(is_out(self.replies[reply]));
+                self.books.is_paused = true;
             }
-            Command::ResumeReply { reply } => {
-                self.move_reply(*reply, &[Stage::Paused], Stage::Released);
+            Command::ResumeReply { .. } => {
+                assert!(self.books.is_paused, "goes on, but was not paused");
+                self.books.is_paused = false;
             }
             Command::StopReply { reply } => {
-                let was_out =
-                    matches!(self.replies.get(reply), Some(Stage::Released | Stage::Paused));
+                let was_out = self.replies.get(reply).is_some_and(|stage| is_out(*stage));
                 if was_out {
                     self.books.stopped = Some(*reply);
+                    self.books.is_paused = false;
                 }
-                let any = [Stage::Prepared, Stage::Released, Stage::Paused, Stage::Failed];
+                let any = [Stage::Prepared, Stage::Released, Stage::Failed];
                 self.move_reply(*reply, &any, Stage::Over);
                 if was_out {
                     // What was let out before it is thrown away with it.
@@ -361,8 +370,9 @@ impl World {
             }
             Directed::Place { at_end } => {
                 self.books.placed += 1;
-                let after = (!at_end).then_some(Some(ItemKey::Turn(TurnId(1))));
-                Input::ItemPlaced { item: self.books.placed, after }
+                let behind = Place::Behind(ItemKey::Turn(TurnId(1)));
+                let place = if at_end { Place::Last } else { behind };
+                Input::ItemPlaced { item: self.books.placed, place }
             }
             Directed::Remove => Input::ItemRemoved(ItemKey::Placed(self.books.placed)),
             Directed::Truncate(ms) => {
@@ -375,7 +385,7 @@ impl World {
 
     fn reply_input(&mut self, step: ReplyStep) -> Option<Input> {
         let reply = self.books.reply?;
-        let is_out = matches!(self.replies[&reply], Stage::Released | Stage::Paused);
+        let is_out = is_out(self.replies[&reply]);
         let is_written = self.written.contains_key(&reply);
         let spoken = self.spoken.entry(reply).or_default();
         let played = self.played.get(&reply).copied().unwrap_or(0);
@@ -419,6 +429,10 @@ impl World {
             | ReplyStep::Called => None,
         }
     }
+}
+
+fn is_out(stage: Stage) -> bool {
+    stage == Stage::Released
 }
 
 fn join(clauses: &[&str]) -> String {
