@@ -114,13 +114,11 @@ impl Orders {
 pub(crate) fn impatient(text: ReplyStream, patience: Duration) -> ReplyStream {
     Box::pin(stream::unfold(Some(text), move |text| async move {
         let mut text = text?;
-        match tokio::time::timeout(patience, text.next()).await {
-            Ok(piece) => Some((piece?, Some(text))),
-            Err(_) => {
-                let reason = format!("no progress for {} ms", patience.as_millis());
-                Some((Err(ModelError::Engine { engine: "language model", reason }), None))
-            }
-        }
+        let Ok(piece) = tokio::time::timeout(patience, text.next()).await else {
+            let reason = format!("no progress for {} ms", patience.as_millis());
+            return Some((Err(ModelError::Engine { engine: "language model", reason }), None));
+        };
+        Some((piece?, Some(text)))
     }))
 }
 

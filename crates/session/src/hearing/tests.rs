@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use futures::{FutureExt, stream};
 use trunkline_inference::{EndOfTurn, HearingStream, SpeechToText};
 use trunkline_testkit::{FakeEndOfTurn, Fakes, World};
+use trunkline_turn::TurnConfig;
 
 use super::*;
 
@@ -186,6 +187,67 @@ async fn a_recognizer_that_does_not_read_loses_sound_and_nothing_else() {
     play(&mut ears, &world, 0, 61_000).await;
     assert_eq!(ears.past.dropped, 50, "the queue holds a minute");
     assert!(!ears.finalize(1), "nor can it be asked");
+}
+
+fn by_hand() -> Agent {
+    let turn = TurnConfig { taking: Taking::Manual, ..TurnConfig::default() };
+    Agent { turn, ..Agent::default() }
+}
+
+/// The words of the turn committed as `ask`.
+async fn committed(ears: &mut Hearing, ask: u32) -> Result<String, String> {
+    loop {
+        if let Noticed::Committed { ask: answered, words } = ears.notice().await {
+            assert_eq!(answered, ask);
+            return words;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_ended_by_hand_is_what_was_heard_since_the_one_before() {
+    let world = World::new(&[(100, 400, "one two"), (520, 400, "three four")]);
+    let mut ears = hearing(models(&world));
+    assert!(ears.listen_as(&by_hand()));
+    assert!(!ears.listen_as(&by_hand()), "nothing is new");
+    ears.open_next();
+    let (noticed, _) = play(&mut ears, &world, 0, 510).await;
+    assert!(noticed.is_empty(), "voice activity is not looked for: {noticed:?}");
+    assert_eq!(ears.unsettled(), MS(520));
+    assert_eq!(ears.commit(1), Ok(()));
+    assert_eq!(ears.unsettled(), MS(0));
+    ears.open_next();
+    play(&mut ears, &world, 520, 1000).await;
+    assert_eq!(ears.commit(2), Ok(()));
+    assert_eq!(committed(&mut ears, 1).await, Ok("one two".to_owned()));
+    assert_eq!(committed(&mut ears, 2).await, Ok("three four".to_owned()));
+    assert!(ears.commit(3).is_err(), "nobody listens");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recognizer_that_failed_is_told_of_when_the_turn_is_ended_by_hand() {
+    let world = World::new(&[]);
+    let mut ears = hearing(Models { stt: Arc::new(Mute), ..models(&world) });
+    ears.listen_as(&by_hand());
+    ears.open_next();
+    let (noticed, _) = play(&mut ears, &world, 0, 200).await;
+    assert!(matches!(noticed[..], [Noticed::Nothing]), "{noticed:?}");
+    let lost = ears.commit(1).unwrap_err();
+    assert!(lost.contains("recognizer"), "{lost}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_settled_is_not_heard_again_before_the_next_turn() {
+    let world = World::new(&[]);
+    let listener = Listener::default();
+    let fed = Arc::clone(&listener.fed);
+    let mut ears = hearing(Models { stt: Arc::new(listener), ..models(&world) });
+    play(&mut ears, &world, 0, 2000).await;
+    ears.settle();
+    play(&mut ears, &world, 2000, 2200).await;
+    ears.open();
+    assert!(ears.notice().now_or_never().is_none());
+    assert_eq!(fed.lock().unwrap().first(), Some(&MediaTime::from_ms(2000)));
 }
 
 #[test]

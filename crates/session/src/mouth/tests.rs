@@ -232,3 +232,85 @@ async fn a_mouth_with_nothing_to_say_waits() {
     assert!(waited.is_err());
     assert!(mouth.next().now_or_never().is_none());
 }
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Listener(Vec<News>);
+
+impl Leg for Listener {
+    async fn recv(&mut self) -> LegInput {
+        std::future::pending().await
+    }
+
+    fn send(&mut self, _: LegOutput) -> Result<(), Overrun> {
+        Ok(())
+    }
+
+    fn tell(&mut self, news: News) -> Result<(), Overrun> {
+        self.0.push(news);
+        Ok(())
+    }
+}
+
+/// Lets a reply out and has the mouth say it, none of which is heard; what the conversation is told.
+async fn say_unheard(mouth: &mut Mouth, id: ReplyId, leg: &mut Listener) -> Vec<Input> {
+    mouth.prepare(id, &turn("Are you open?"), &Transcript::default(), None);
+    mouth.release(id);
+    let mut told = Vec::new();
+    while !told.contains(&Input::ReplyWhole { reply: id }) {
+        let news = mouth.next().await;
+        told.extend(mouth.utter(news, leg).unwrap());
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_made_is_heard_under_the_next_and_stops_with_it() {
+    let (mut mouth, fakes) = mouth(&["Yes. We are."]);
+    let mut leg = Listener::default();
+    let second = ReplyId(2);
+    for id in [FIRST, second] {
+        say_unheard(&mut mouth, id, &mut leg).await;
+    }
+    mouth.played(Mark { reply: FIRST, clause: 1 });
+    assert_eq!(mouth.replies.len(), 1, "the first was heard to its end");
+    say_unheard(&mut mouth, ReplyId(3), &mut leg).await;
+    let warmed = fakes.llm.warmed().len();
+    mouth.warm_up_anew(&Transcript::default());
+    assert_eq!(fakes.llm.warmed().len(), warmed, "something is still being heard");
+    assert!(mouth.stop(ReplyId(3)));
+    assert!(mouth.replies.is_empty(), "what was before it is flushed too");
+    assert_eq!(mouth.take_cut(), Some(ReplyId(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leg_is_told_each_clause_with_its_space_and_the_end() {
+    let (mut mouth, _) = mouth(&["Yes. We are."]);
+    let mut leg = Listener::default();
+    say_unheard(&mut mouth, FIRST, &mut leg).await;
+    let ms = Duration::from_millis;
+    let spoke = |text: &str, duration| News::Spoke { reply: FIRST, text: text.into(), duration };
+    let made = News::ReplyMade { reply: FIRST, usage: Usage::default() };
+    assert_eq!(leg.0, [spoke("Yes.", ms(200)), spoke(" We are.", ms(400)), made]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_usage_of_the_last_replies_is_remembered() {
+    let (mut mouth, _) = mouth(&["Yes."]);
+    for n in 1..=20 {
+        mouth.prepare(ReplyId(n), &turn("Are you open?"), &Transcript::default(), None);
+        mouth.stop(ReplyId(n));
+    }
+    assert_eq!(mouth.meters.len(), METERS);
+    assert_eq!(mouth.usage(ReplyId(20)), Usage::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_agent_reads_its_own_instructions_ahead() {
+    let (mut mouth, fakes) = mouth(&[]);
+    let other = Agent { instructions: "Be kind.".into(), ..mouth.agent().clone() };
+    mouth.speak_as(Arc::new(other), &Transcript::default());
+    let warmed = fakes.llm.warmed();
+    assert_eq!(warmed.last().unwrap().messages[0].content, "Be kind.");
+    assert_eq!(fakes.llm.live().count(), 1);
+}
