@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod observers;
 pub mod openai;
 pub mod readiness;
+pub mod realtime;
 mod refusal;
 pub mod router;
 pub mod server;

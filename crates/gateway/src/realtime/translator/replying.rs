@@ -1,0 +1,480 @@
+//! Replies: ordered and stopped by the client, made by the session, told as responses.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use trunkline_audio::Frame;
+use trunkline_inference::{Message, ToolCall};
+use trunkline_session::{
+    Direction, Ending, LegInput, Modality, Origin, Refused, ReplyOrder, Usage, leg::ReplyId,
+};
+
+use super::{Translator, conversing::no_item};
+use crate::realtime::{
+    client::ResponseWire,
+    codec::{Codec, Encoder},
+    fault::Fault,
+    item_wire::ItemWire,
+    playout::FarPlayout,
+    response::{Response, Shape},
+    settings::{modality, tools, wire::VoiceWire},
+};
+
+/// Replies that may be asked for and not begun; more are refused with an error event.
+const ORDERS: usize = 32;
+/// Responses that are remembered once they are done, for what the session tells of them after.
+const RESPONSES: usize = 32;
+/// Cancellations that may wait for an answer; of more the oldest is forgotten.
+const CANCELS: usize = 64;
+/// How long a reply that was ordered while the one before it still sounds is ordered again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// And how often.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Replies and their sound.
+#[derive(Debug)]
+pub(super) struct Replying {
+    pub(super) encoder: Encoder,
+    pub(super) playout: FarPlayout,
+    pub(super) has_sounded: bool,
+    /// At most [`RESPONSES`] and those under way.
+    responses: VecDeque<(Response, Duration)>,
+    /// What sounds now.
+    speaking: Option<ReplyId>,
+    /// At most [`ORDERS`].
+    orders: VecDeque<Ordered>,
+    /// At most [`CANCELS`].
+    cancels: VecDeque<Cancel>,
+    tag: u64,
+}
+
+/// A reply that was asked for and has not begun.
+#[derive(Debug)]
+struct Ordered {
+    order: ReplyOrder,
+    event_id: Option<String>,
+    shape: Shape,
+    /// Where it waits for the reply before it to end.
+    waits: Option<Waits>,
+}
+
+/// Since when an order waits, and when it was refused; `None` once it was ordered again.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    since: Instant,
+    refused: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Cancel {
+    reply: Option<ReplyId>,
+    /// Who is told when there is nothing to cancel: the event's id, nobody for one of ours.
+    told: Option<Option<String>>,
+}
+
+impl Replying {
+    pub(super) fn new(codec: Codec, now: Instant) -> Self {
+        Self {
+            encoder: Encoder::new(codec),
+            playout: FarPlayout::new(now),
+            has_sounded: false,
+            responses: VecDeque::new(),
+            speaking: None,
+            orders: VecDeque::new(),
+            cancels: VecDeque::new(),
+            tag: 0,
+        }
+    }
+
+    /// How much of a reply's sound went out.
+    pub(super) fn sent(&self, reply: ReplyId) -> Duration {
+        let found = self.responses.iter().find(|(response, _)| response.reply == reply);
+        found.map_or(Duration::ZERO, |(_, sent)| *sent)
+    }
+
+    fn get(&mut self, reply: ReplyId) -> Option<&mut Response> {
+        let mut all = self.responses.iter_mut();
+        all.find(|(response, _)| response.reply == reply).map(|(response, _)| response)
+    }
+
+    /// Whether the client knows of a response in the conversation that is not done.
+    pub(super) fn is_busy(&self) -> bool {
+        let mut all = self.responses.iter();
+        all.any(|(response, _)| !response.is_done && response.shape.conversation.is_some())
+    }
+
+    fn remember(&mut self, response: Response) {
+        self.responses.push_back((response, Duration::ZERO));
+        if self.responses.len() > RESPONSES
+            && let Some(done) = self.responses.iter().position(|(response, _)| response.is_done)
+        {
+            self.responses.remove(done);
+        }
+    }
+}
+
+impl Translator {
+    /// `response.create`.
+    pub(super) fn respond(
+        &mut self,
+        wire: Option<ResponseWire>,
+        event_id: Option<&str>,
+    ) -> Result<(), Fault> {
+        if self.settings.kind == crate::realtime::settings::wire::Kind::Transcription {
+            let message = "a transcription session makes no responses";
+            return Err(Fault::invalid("invalid_event", message));
+        }
+        if self.replying.is_busy() && !is_aside(wire.as_ref()) {
+            return Err(busy());
+        }
+        if self.replying.orders.len() >= ORDERS {
+            return Err(Fault::invalid("rate_limit_exceeded", "too many responses are waiting"));
+        }
+        let wire = wire.unwrap_or_default();
+        let order = self.order(&wire)?;
+        let shape = self.shape(&wire, &order);
+        self.direct_in_order(Direction::Reply(Box::new(order.clone())))?;
+        let event_id = event_id.map(str::to_owned);
+        self.replying.orders.push_back(Ordered { order, event_id, shape, waits: None });
+        Ok(())
+    }
+
+    fn order(&mut self, wire: &ResponseWire) -> Result<ReplyOrder, Fault> {
+        wire.check()?;
+        let is_aside = match wire.conversation.as_deref() {
+            None | Some("auto") => false,
+            Some("none") => true,
+            Some(_) => {
+                let message = "a response goes into the conversation (auto) or not (none)";
+                return Err(Fault::value("response.conversation", message));
+            }
+        };
+        let own = match &wire.tools {
+            Some(wire) => Some(tools::tools(wire, "response")?),
+            None => None,
+        };
+        let known = own.as_deref().unwrap_or(self.settings.tools());
+        let choice = wire.tool_choice.as_ref();
+        let choice = choice.map(|choice| tools::choice(choice, known, "response")).transpose()?;
+        let tools = (own.is_some() || choice.is_some())
+            .then(|| (known.to_vec(), choice.unwrap_or_default()));
+        let voice = self.voice(wire)?;
+        let max_tokens = wire.max_output_tokens.as_ref();
+        let max_tokens = max_tokens.map(|max| max.tokens("response")).transpose()?;
+        let input = wire.input.as_deref().map(|input| self.messages(input)).transpose()?;
+        self.replying.tag += 1;
+        Ok(ReplyOrder {
+            tag: self.replying.tag,
+            instructions: wire.instructions.clone(),
+            tools,
+            modality: modality(wire.output_modalities.as_deref(), "response")?,
+            voice,
+            max_tokens,
+            temperature: wire.temperature,
+            input,
+            is_aside,
+        })
+    }
+
+    fn voice(&self, wire: &ResponseWire) -> Result<Option<trunkline_inference::Voice>, Fault> {
+        let Some(output) = wire.audio.as_ref().and_then(|audio| audio.output.as_ref()) else {
+            return Ok(None);
+        };
+        if let Some(format) = &output.format
+            && Codec::of(format, "response.audio.output.format")? != self.settings.output.codec
+        {
+            let message = "a response sounds in the session's format: change that";
+            return Err(Fault::unsupported("response.audio.output.format", message));
+        }
+        let speed = output.speed.unwrap_or(self.settings.output.voice.speed);
+        let name = output.voice.as_ref().map(VoiceWire::name);
+        if name.is_none() && output.speed.is_none() {
+            return Ok(None);
+        }
+        let own = self.settings.shown(&["audio", "output", "voice"]);
+        let name = name.or(own.as_str());
+        self.house.voice(name, speed, "response.audio.output.voice").map(Some)
+    }
+
+    /// The messages that a response is made from instead of the conversation.
+    fn messages(&self, input: &[Value]) -> Result<Vec<Message>, Fault> {
+        let numbered = input.iter().enumerate();
+        let read = numbered.map(|(n, json)| {
+            let param = format!("response.input[{n}]");
+            match ItemWire::read(json, &param)? {
+                ItemWire::ItemReference { id } => {
+                    let item = self.conversation.items.get(&id);
+                    let missing = || no_item("item_not_found", &id).at(format!("{param}.id"));
+                    let item = item.ok_or_else(missing)?;
+                    ItemWire::read(&item.json, &param)?.message(&param)
+                }
+                item @ (ItemWire::Message { .. }
+                | ItemWire::FunctionCall { .. }
+                | ItemWire::FunctionCallOutput { .. }) => item.message(&param),
+            }
+        });
+        read.collect()
+    }
+
+    /// What the response will show of what was asked.
+    fn shape(&self, wire: &ResponseWire, order: &ReplyOrder) -> Shape {
+        let own = self.own_shape();
+        let voice = wire.audio.as_ref().and_then(|audio| audio.output.as_ref()?.voice.as_ref());
+        let mut audio = own.audio;
+        if let Some(voice) = voice {
+            audio["output"]["voice"] = voice.name().into();
+        }
+        Shape {
+            metadata: wire.metadata.clone().unwrap_or_default(),
+            modality: order.modality.unwrap_or(own.modality),
+            max_output_tokens: order.max_tokens.map_or(own.max_output_tokens, Value::from),
+            audio,
+            conversation: own.conversation.filter(|_| !order.is_aside),
+        }
+    }
+
+    /// What a response shows that nothing was asked of.
+    fn own_shape(&self) -> Shape {
+        let shown = |name: &str| self.settings.shown(&["audio", "output", name]);
+        Shape {
+            metadata: Value::Null,
+            modality: self.settings.output.modality,
+            max_output_tokens: self.settings.shown(&["max_output_tokens"]),
+            audio: json!({ "output": { "format": shown("format"), "voice": shown("voice") } }),
+            conversation: Some(self.conversation.id.clone()),
+        }
+    }
+
+    /// `response.cancel`. The session knows of replies that the client does not.
+    pub(super) fn cancel(&mut self, id: Option<&str>, event_id: Option<&str>) -> Result<(), Fault> {
+        let mut under_way = self.replying.responses.iter().filter(|(known, _)| !known.is_done);
+        let reply = match id {
+            Some(id) => {
+                let found = under_way.find(|(response, _)| response.id == id);
+                Some(found.ok_or_else(nothing_to_cancel)?.0.reply)
+            }
+            None => under_way
+                .find(|(response, _)| response.shape.conversation.is_some())
+                .map(|(response, _)| response.reply),
+        };
+        self.stop(Cancel { reply, told: Some(event_id.map(str::to_owned)) });
+        Ok(())
+    }
+
+    /// The client has stopped playing a reply by itself.
+    pub(super) fn stop_quietly(&mut self, reply: ReplyId) {
+        self.stop(Cancel { reply: Some(reply), told: None });
+    }
+
+    fn stop(&mut self, cancel: Cancel) {
+        self.direct(Direction::StopReply(cancel.reply));
+        self.replying.cancels.push_back(cancel);
+        if self.replying.cancels.len() > CANCELS {
+            self.replying.cancels.pop_front();
+        }
+    }
+
+    pub(super) fn cancel_refused(&mut self) {
+        let cancel = self.replying.cancels.pop_front();
+        if let Some(told) = cancel.map_or(Some(None), |cancel| cancel.told) {
+            self.wire.fault(&nothing_to_cancel(), told.as_deref());
+        }
+    }
+
+    pub(super) fn reply_started(&mut self, reply: ReplyId, origin: Origin) {
+        let shape = match origin {
+            Origin::Ordered(tag) => self.take_order(tag).map(|ordered| ordered.shape),
+            Origin::Turn(_) | Origin::Own => None,
+        };
+        self.begin(reply, shape);
+    }
+
+    fn begin(&mut self, reply: ReplyId, shape: Option<Shape>) {
+        let shape = shape.unwrap_or_else(|| self.own_shape());
+        if shape.modality == Modality::Audio {
+            self.replying.speaking = Some(reply);
+            if self.replying.encoder.codec() != self.settings.output.codec {
+                self.replying.encoder = Encoder::new(self.settings.output.codec);
+            }
+        }
+        let response = Response::begin(reply, shape, &mut self.wire);
+        self.replying.remember(response);
+    }
+
+    fn take_order(&mut self, tag: u64) -> Option<Ordered> {
+        let at = self.replying.orders.iter().position(|ordered| ordered.order.tag == tag)?;
+        self.replying.orders.remove(at)
+    }
+
+    pub(super) fn sound(&mut self, now: Instant, frame: &Frame) {
+        let Some(reply) = self.replying.speaking else { return };
+        if let Some((_, sent)) =
+            self.replying.responses.iter_mut().find(|(response, _)| response.reply == reply)
+        {
+            *sent += frame.duration();
+        }
+        self.replying.has_sounded = true;
+        if self.replying.playout.push(now, frame.duration()) {
+            self.wire.tell(LegInput::Sounding(now));
+        }
+        if let Some(delta) = self.replying.encoder.encode(frame) {
+            self.push_sound(&delta);
+        }
+    }
+
+    /// Sends sound that is too short for a chunk.
+    pub(super) fn push_gathered(&mut self) {
+        if let Some(delta) = self.replying.encoder.take() {
+            self.push_sound(&delta);
+        }
+    }
+
+    fn push_sound(&mut self, delta: &str) {
+        let Some(reply) = self.replying.speaking else { return };
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply).filter(|response| !response.is_done) {
+            response.sound(delta, items, &mut self.wire);
+        }
+    }
+
+    pub(super) fn spoke(&mut self, reply: ReplyId, text: &str, duration: Duration) {
+        self.push_gathered();
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply).filter(|response| !response.is_done) {
+            response.spoke(text, duration, items, &mut self.wire);
+        }
+    }
+
+    pub(super) fn wrote(&mut self, reply: ReplyId, text: &str) {
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply).filter(|response| !response.is_done) {
+            response.wrote(text, items, &mut self.wire);
+        }
+    }
+
+    pub(super) fn tool_called(&mut self, reply: ReplyId, index: u32, call: &ToolCall) {
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply).filter(|response| !response.is_done) {
+            response.called(index, call, items, &mut self.wire);
+        }
+    }
+
+    pub(super) fn reply_made(&mut self, now: Instant, reply: ReplyId, usage: Usage) {
+        if self.replying.speaking == Some(reply) {
+            if let Some(delta) = self.replying.encoder.finish() {
+                self.push_sound(&delta);
+            }
+            self.replying.speaking = None;
+        }
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply) {
+            response.made(usage, items, &mut self.wire);
+        }
+        self.ask_again(now);
+    }
+
+    pub(super) fn reply_ended(
+        &mut self,
+        now: Instant,
+        reply: ReplyId,
+        ending: &Ending,
+        usage: Usage,
+    ) {
+        if *ending == Ending::Cancelled {
+            self.cancel_done(reply);
+        }
+        if let Ending::Failed(reason) = ending {
+            tracing::warn!(reason, "a reply to a Realtime client failed");
+        }
+        if self.replying.speaking == Some(reply) {
+            self.replying.encoder.reset();
+            self.replying.speaking = None;
+        }
+        if self.replying.get(reply).is_none() {
+            self.begin_what_never_began(reply, ending);
+        }
+        let items = &mut self.conversation.items;
+        if let Some(response) = self.replying.get(reply) {
+            response.ended(ending, usage, items, &mut self.wire);
+        }
+        self.ask_again(now);
+    }
+
+    /// A reply that ended before anything of it went out is told where it was ordered, or failed.
+    fn begin_what_never_began(&mut self, reply: ReplyId, ending: &Ending) {
+        let ordered = match ending {
+            Ending::Cancelled | Ending::Failed(_) => self.replying.orders.pop_front(),
+            Ending::Interrupted => None,
+        };
+        if ordered.is_some() || matches!(ending, Ending::Failed(_)) {
+            self.begin(reply, ordered.map(|ordered| ordered.shape));
+            self.replying.speaking = None;
+        }
+    }
+
+    fn cancel_done(&mut self, reply: ReplyId) {
+        let cancels = &mut self.replying.cancels;
+        let fits = |cancel: &Cancel| cancel.reply.is_none_or(|named| named == reply);
+        if let Some(at) = cancels.iter().position(fits) {
+            cancels.remove(at);
+        }
+    }
+
+    /// What was heard of a reply is what the chat keeps.
+    pub(super) fn reply_heard(&mut self, now: Instant, reply: ReplyId, text: &str) {
+        let key = trunkline_session::ItemKey::Reply(reply);
+        if let Some(item) = self.conversation.items.by_key(key)
+            && item.duration() > Duration::ZERO
+        {
+            item.set_transcript(text.trim());
+        }
+        self.ask_again(now);
+    }
+
+    pub(super) fn reply_refused(&mut self, now: Instant, tag: u64, refusal: Refused) {
+        let is_early = refusal == Refused::ReplyUnderWay && !self.replying.is_busy();
+        let found = self.replying.orders.iter_mut().find(|ordered| ordered.order.tag == tag);
+        if let Some(ordered) = found.filter(|_| is_early) {
+            // The response before it is done; its sound has yet to be heard.
+            let since = ordered.waits.map_or(now, |waits| waits.since);
+            if now.saturating_duration_since(since) < PATIENCE {
+                ordered.waits = Some(Waits { since, refused: Some(now) });
+                return;
+            }
+        }
+        let ordered = self.take_order(tag);
+        let event_id = ordered.and_then(|ordered| ordered.event_id);
+        self.wire.fault(&busy(), event_id.as_deref());
+    }
+
+    /// Orders again what was ordered while the reply before it still sounded.
+    pub(super) fn ask_again(&mut self, now: Instant) {
+        let is_due = |ordered: &&mut Ordered| {
+            let refused = ordered.waits.and_then(|waits| waits.refused);
+            refused.is_some_and(|at| now.saturating_duration_since(at) >= AGAIN)
+        };
+        let Some(ordered) = self.replying.orders.iter_mut().find(is_due) else { return };
+        ordered.waits = ordered.waits.map(|waits| Waits { refused: None, ..waits });
+        let order = ordered.order.clone();
+        self.direct(Direction::Reply(Box::new(order)));
+    }
+}
+
+fn is_aside(wire: Option<&ResponseWire>) -> bool {
+    wire.and_then(|wire| wire.conversation.as_deref()) == Some("none")
+}
+
+fn busy() -> Fault {
+    let message = "Conversation already has an active response in progress: wait until it is \
+                   done, or send response.cancel";
+    Fault::invalid("conversation_already_has_active_response", message)
+}
+
+/// Clients look for how the message begins.
+fn nothing_to_cancel() -> Fault {
+    let message = "Cancellation failed: no active response found";
+    Fault::invalid("response_cancel_not_active", message)
+}
