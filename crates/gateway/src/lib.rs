@@ -22,6 +22,7 @@ pub use journal::{Journal, JournalTasks};
 pub use metrics::Metrics;
 pub use observers::Observers;
 pub use readiness::Readiness;
+pub use realtime::RealtimeDesk;
 pub use router::{Intake, Operator};
 pub use server::Server;
 pub use store::{SqliteStore, Store};

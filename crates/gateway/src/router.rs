@@ -22,7 +22,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use crate::{
     GatewayConfig, Journal, Metrics, Readiness, Store,
     openai::{self, Api, responses},
-    refusal,
+    realtime, refusal,
 };
 pub use guard::Access;
 pub use intake::Intake;
@@ -73,6 +73,12 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .route("/v1/responses/{id}", get(responses::show).delete(responses::delete))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
+        .route("/v1/realtime/client_secrets", post(realtime::routes::client_secrets))
+        .route("/v1/realtime/sessions", post(realtime::routes::sessions))
+        .route(
+            "/v1/realtime/transcription_sessions",
+            post(realtime::routes::transcription_sessions),
+        )
         // Here rather than below: browsers ask with OPTIONS, which no route has, and `cors` answers.
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))
@@ -86,6 +92,8 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .layer(middleware::from_fn(guard::limit))
         .merge(for_operators)
         .merge(for_programs)
+        // Asks for the key itself: browsers show it elsewhere, and it may be an ephemeral one.
+        .route("/v1/realtime", get(realtime::routes::connect))
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(middleware::from_fn_with_state(access, guard::recognize))

@@ -84,6 +84,22 @@ pub(crate) fn agent(name: &str, config: &AgentConfig) -> Agent {
     }
 }
 
+/// What Realtime clients that send no instructions are answered by.
+const ASSISTANT: &str = "You are a helpful voice assistant. Answer in one or two short spoken sentences, \
+                         in plain words, without lists, markdown or code.";
+
+/// Who answers Realtime clients until they say otherwise: an assistant with the first agent's voice that
+/// finds out what language is spoken.
+pub(crate) fn realtime_agent(agents: &[(String, AgentConfig)]) -> Agent {
+    let first = agents.first().map(|(name, config)| agent(name, config)).unwrap_or_default();
+    Agent {
+        name: "realtime".to_owned(),
+        instructions: ASSISTANT.to_owned(),
+        language: None,
+        ..first
+    }
+}
+
 /// The telephone side.
 pub(crate) fn sip(config: &SipSection) -> SipConfig {
     SipConfig {

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
     DataDir, GatewayError, Intake, Journal, JournalTasks, Metrics, Observers, Operator, Readiness,
-    Server, SqliteStore, Store,
+    RealtimeDesk, Server, SqliteStore, Store,
     openai::{Api, Named, Served},
     router,
 };
@@ -47,11 +47,16 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     for load in models.lane_loads() {
         desk.metrics.watch_lane(load);
     }
+    let sessions = Arc::new(Sessions::new(desk.observers.clone()));
     desk.api.serve(served(&config, &models));
+    desk.api.open_realtime(RealtimeDesk {
+        sessions: Arc::clone(&sessions),
+        models: models.clone(),
+        agent: assemble::realtime_agent(&config.agents),
+    });
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 
-    let sessions = Sessions::new(desk.observers.clone());
     let front = Arc::new(Front { config, models, sessions, metrics: desk.metrics.clone() });
     let mut answering = JoinSet::new();
     loop {
@@ -151,7 +156,7 @@ fn served(config: &Config, models: &Models) -> Served {
 struct Front {
     config: Arc<Config>,
     models: Models,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     metrics: Metrics,
 }
 

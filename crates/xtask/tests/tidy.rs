@@ -18,7 +18,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("trunkline-onnx", &["trunkline-inference", "trunkline-audio"]),
     ("trunkline-session", &["trunkline-audio", "trunkline-turn", "trunkline-inference"]),
     ("trunkline-telephony", &["trunkline-audio", "trunkline-session", "trunkline-turn"]),
-    ("trunkline-gateway", &["trunkline-audio", "trunkline-inference", "trunkline-session"]),
+    (
+        "trunkline-gateway",
+        &["trunkline-audio", "trunkline-inference", "trunkline-session", "trunkline-turn"],
+    ),
     (
         "trunkline-testkit",
         &["trunkline-audio", "trunkline-inference", "trunkline-session", "trunkline-turn"],

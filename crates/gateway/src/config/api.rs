@@ -33,6 +33,9 @@ pub struct ApiConfig {
     pub max_audio_minutes: u32,
     /// Requests that may be at work at once, 1 to 4096; more are answered 429. Default 64.
     pub max_requests: u32,
+    /// Realtime sessions that may be under way at once, 1 to 4096; more are turned away with close code
+    /// 1013. Default 64.
+    pub max_realtime_sessions: u32,
     /// Requests that each key may send in a minute; more are answered 429. Default 0: no limit.
     pub requests_per_minute: u32,
     /// Tokens of the language model that each key may take in a minute, prompts and replies together.
@@ -53,6 +56,7 @@ impl Default for ApiConfig {
             max_upload_mib: 25,
             max_audio_minutes: 240,
             max_requests: 64,
+            max_realtime_sessions: 64,
             requests_per_minute: 0,
             tokens_per_minute: 0,
             timeout_seconds: 600,

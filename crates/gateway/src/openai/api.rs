@@ -6,7 +6,11 @@ use super::{
     responses::{Background, Memory, socket::Sockets},
     served::{Directory, Served},
 };
-use crate::{ApiConfig, refusal::Refusal};
+use crate::{
+    ApiConfig,
+    realtime::{Realtime, RealtimeDesk},
+    refusal::Refusal,
+};
 
 /// The API of a server: its models, once they are loaded, and what clients call them. Cloning shares it.
 #[derive(Clone)]
@@ -20,6 +24,7 @@ pub struct Api {
     pub(crate) background: Arc<Background>,
     /// Room for sockets.
     pub(crate) sockets: Sockets,
+    pub(crate) realtime: Arc<Realtime>,
 }
 
 impl Api {
@@ -32,6 +37,7 @@ impl Api {
             memory: Memory::default(),
             background: Arc::default(),
             sockets: Sockets::default(),
+            realtime: Arc::new(Realtime::new(config.max_realtime_sessions)),
         }
     }
 
@@ -39,6 +45,13 @@ impl Api {
     pub fn serve(&self, served: Served) {
         if self.served.set(served).is_err() {
             tracing::warn!("the API has its models already");
+        }
+    }
+
+    /// Realtime clients may come, after [`serve`](Self::serve). Only the first call counts.
+    pub fn open_realtime(&self, desk: RealtimeDesk) {
+        if self.realtime.open(desk, self).is_err() {
+            tracing::error!("Realtime clients cannot be served before the API has its models");
         }
     }
 

@@ -108,7 +108,10 @@ impl Sent {
             Ok(json) => json,
             Err(error) => {
                 let message = format!("the event is not JSON: {error}");
-                return Self { event_id: None, event: Err(Fault::invalid("invalid_json", message)) };
+                return Self {
+                    event_id: None,
+                    event: Err(Fault::invalid("invalid_json", message)),
+                };
             }
         };
         let event_id = json.get("event_id").and_then(Value::as_str).map(str::to_owned);
@@ -143,7 +146,8 @@ fn read_event(json: Value) -> Result<ClientEvent, Fault> {
         } else {
             "invalid_value"
         };
-        let param = message.split('`').nth(1).filter(|_| code != "invalid_value").map(str::to_owned);
+        let param =
+            message.split('`').nth(1).filter(|_| code != "invalid_value").map(str::to_owned);
         let fault = Fault::invalid(code, format!("{kind}: {message}"));
         match param {
             Some(param) => fault.at(param),

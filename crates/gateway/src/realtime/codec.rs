@@ -104,9 +104,9 @@ impl Decoder {
             let message = "the audio of one event may have 15 MiB: send it in several";
             return Err(Fault::value("audio", message));
         }
-        let bytes = STANDARD.decode(base64).map_err(|error| {
-            Fault::value("audio", format!("the audio is not base64: {error}"))
-        })?;
+        let bytes = STANDARD
+            .decode(base64)
+            .map_err(|error| Fault::value("audio", format!("the audio is not base64: {error}")))?;
         let mut sound = Vec::new();
         let samples = self.samples(bytes);
         self.resampler.process(&samples, &mut sound);
@@ -162,7 +162,8 @@ impl Encoder {
     /// Takes a frame; base64 of what was gathered once it is 100 ms, and of the first frame at once.
     pub(crate) fn encode(&mut self, frame: &Frame) -> Option<String> {
         self.resampler.process(frame.samples(), &mut self.pending);
-        let is_chunk = u32::try_from(self.pending.len()).unwrap_or(u32::MAX) >= self.codec.hz() / 10;
+        let is_chunk =
+            u32::try_from(self.pending.len()).unwrap_or(u32::MAX) >= self.codec.hz() / 10;
         if !is_chunk && self.is_begun {
             return None;
         }

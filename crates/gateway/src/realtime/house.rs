@@ -30,7 +30,12 @@ impl House {
     }
 
     /// The voice that clients call so, else the agent's.
-    pub(crate) fn voice(&self, name: Option<&str>, speed: f32, param: &str) -> Result<Voice, Fault> {
+    pub(crate) fn voice(
+        &self,
+        name: Option<&str>,
+        speed: f32,
+        param: &str,
+    ) -> Result<Voice, Fault> {
         let name = match name {
             Some(name) if name != self.default_voice() => {
                 let found = self.directory.voice(&*self.served.tts.model, name);

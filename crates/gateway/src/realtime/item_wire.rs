@@ -36,13 +36,21 @@ pub(crate) enum RoleWire {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum PartWire {
-    InputText { text: String },
+    InputText {
+        text: String,
+    },
     #[serde(alias = "text")]
-    OutputText { text: String },
+    OutputText {
+        text: String,
+    },
     /// Sound whose words are known.
     #[serde(alias = "audio")]
-    OutputAudio { transcript: Option<String> },
-    InputAudio { transcript: Option<String> },
+    OutputAudio {
+        transcript: Option<String>,
+    },
+    InputAudio {
+        transcript: Option<String>,
+    },
     InputImage,
 }
 
@@ -217,7 +225,10 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let param = |json: Value| message(&json).unwrap_err().json(None)["param"].clone();
         let with = |part: Value| json!({"type": "message", "role": "user", "content": [part]});
-        assert_eq!(param(with(json!({"type": "input_audio", "audio": "AAAA"}))), "item.content[0].audio");
+        assert_eq!(
+            param(with(json!({"type": "input_audio", "audio": "AAAA"}))),
+            "item.content[0].audio"
+        );
         assert_eq!(
             param(with(json!({"type": "input_image", "image_url": "x"}))),
             "item.content[0].type"

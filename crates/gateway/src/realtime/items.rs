@@ -167,7 +167,8 @@ mod tests {
     fn words_are_kept_as_far_as_they_were_spoken() {
         let mut item = item("a");
         let seconds = Duration::from_secs;
-        item.spoken = vec![("We open.".into(), seconds(1)), (" At nine or ten.".into(), seconds(4))];
+        item.spoken =
+            vec![("We open.".into(), seconds(1)), (" At nine or ten.".into(), seconds(4))];
         assert_eq!(item.duration(), seconds(5));
         for (heard_ms, words) in [
             (0, ""),

@@ -57,8 +57,7 @@ impl Response {
     /// `response.created`.
     pub(crate) fn begin(reply: ReplyId, shape: Shape, wire: &mut Wire) -> Self {
         let id = wire.ids.next("resp");
-        let response =
-            Self { id, reply, shape, is_done: false, output: Vec::new(), message: None };
+        let response = Self { id, reply, shape, is_done: false, output: Vec::new(), message: None };
         wire.send("response.created", json!({ "response": response.json("in_progress", None) }));
         response
     }
@@ -165,13 +164,14 @@ impl Response {
             }
             Status::Failed => {
                 let message = "a model failed; the server's log says why";
-                let error = json!({ "type": "server_error", "code": "model_failed", "message": message });
+                let error =
+                    json!({ "type": "server_error", "code": "model_failed", "message": message });
                 ("failed", json!({ "type": "failed", "error": error }))
             }
         };
         let item_status = if matches!(status, Status::Completed) { name } else { "incomplete" };
         self.close(item_status, items, wire);
-        let mut response = self.json(name, Some(self.usage(usage)));
+        let mut response = self.json(name, Some(usage_json(usage)));
         response["status_details"] = details;
         wire.send("response.done", json!({ "response": response }));
     }
@@ -272,23 +272,6 @@ impl Response {
             "usage": usage, "metadata": self.shape.metadata,
         })
     }
-
-    /// Tokens are all of text: local models read and write nothing else.
-    fn usage(&self, usage: Usage) -> Value {
-        let Usage { prompt, cached, generated, finish: _ } = usage;
-        json!({
-            "total_tokens": prompt.saturating_add(generated),
-            "input_tokens": prompt,
-            "output_tokens": generated,
-            "input_token_details": {
-                "text_tokens": prompt, "audio_tokens": 0, "image_tokens": 0,
-                "cached_tokens": cached,
-                "cached_tokens_details":
-                    { "text_tokens": cached, "audio_tokens": 0, "image_tokens": 0 },
-            },
-            "output_token_details": { "text_tokens": generated, "audio_tokens": 0 },
-        })
-    }
 }
 
 impl Message {
@@ -314,4 +297,21 @@ fn with(mut place: Value, more: &Value) -> Value {
         place.extend(more.clone());
     }
     place
+}
+
+/// Tokens are all of text: local models read and write nothing else.
+fn usage_json(usage: Usage) -> Value {
+    let Usage { prompt, cached, generated, finish: _ } = usage;
+    json!({
+        "total_tokens": prompt.saturating_add(generated),
+        "input_tokens": prompt,
+        "output_tokens": generated,
+        "input_token_details": {
+            "text_tokens": prompt, "audio_tokens": 0, "image_tokens": 0,
+            "cached_tokens": cached,
+            "cached_tokens_details":
+                { "text_tokens": cached, "audio_tokens": 0, "image_tokens": 0 },
+        },
+        "output_token_details": { "text_tokens": generated, "audio_tokens": 0 },
+    })
 }

@@ -33,6 +33,8 @@ const BETA: [(&str, &str); 9] = [
 ];
 /// How much sound may wait at the client: it takes all that is made.
 const LEAD: Duration = Duration::from_hours(24);
+/// The longest session, as OpenAI's.
+pub(crate) const SESSION_TIME: Duration = Duration::from_mins(60);
 /// A client that says nothing is not asked whether it is there.
 const NEVER: Duration = Duration::from_hours(24);
 
@@ -167,11 +169,6 @@ impl Settings {
         Value::Object(json)
     }
 
-    /// What was set, as a `session.update` that sets it again.
-    pub(crate) fn doc(&self) -> &Map<String, Value> {
-        &self.doc
-    }
-
     /// A part of what clients see.
     pub(crate) fn shown(&self, pointer: &[&str]) -> Value {
         let mut part = self.doc.get(pointer.first().copied().unwrap_or_default());
@@ -204,6 +201,7 @@ impl Settings {
         agent.turn.on_failure = OnFailure::GoOn;
         agent.turn.silence.prompt_after = NEVER;
         agent.turn.silence.hearing_failures = u32::MAX;
+        agent.turn.limits.call = SESSION_TIME;
         let may_reply = self.kind == Kind::Realtime;
         self.input.turns.apply(&mut agent.turn, &mut agent.detector, may_reply);
         Arc::new(agent)

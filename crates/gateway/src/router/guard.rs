@@ -131,9 +131,31 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
-/// The key that a request shows: as OpenAI's clients do, or as Azure's (`api-key: KEY`).
-fn shown_key(headers: &HeaderMap) -> Option<&str> {
-    bearer(headers).or_else(|| headers.get("api-key")?.to_str().ok().map(str::trim))
+/// The WebSocket sub-protocol of the Realtime API.
+pub(crate) const PROTOCOL: &str = "realtime";
+/// Beside it browsers, which cannot send headers of their own, show the key.
+const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+
+/// The key that a request shows: as OpenAI's clients do, as Azure's (`api-key: KEY`), or as browsers do
+/// that open a WebSocket.
+pub(crate) fn shown_key(headers: &HeaderMap) -> Option<&str> {
+    let azures = || headers.get("api-key")?.to_str().ok().map(str::trim);
+    bearer(headers).or_else(azures).or_else(|| offered_key(headers))
+}
+
+/// The key among the sub-protocols of a WebSocket.
+fn offered_key(headers: &HeaderMap) -> Option<&str> {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let mut protocols = offered.filter_map(|all| all.to_str().ok()).flat_map(|all| all.split(','));
+    protocols.find_map(|protocol| protocol.trim().strip_prefix(KEY_PROTOCOL))
+}
+
+/// The answer to a program whose key is missing or not known.
+pub(crate) fn unknown_key(headers: &HeaderMap) -> Refusal {
+    Refusal::unauthorized(match shown_key(headers) {
+        Some(_) => "Incorrect API key provided: this server does not know it",
+        None => "an API key is needed: send Authorization: Bearer KEY",
+    })
 }
 
 /// Finds out who asks, for the routes that tell operators more.
@@ -178,11 +200,7 @@ pub(super) async fn require_api_key(
         Caller::Operator | Caller::Program(_) => next.run(request).await,
         Caller::Anyone => {
             access.metrics.auth_failed();
-            let message = match shown_key(request.headers()) {
-                Some(_) => "Incorrect API key provided: this server does not know it",
-                None => "an API key is needed: send Authorization: Bearer KEY",
-            };
-            Refusal::unauthorized(message).into_response()
+            unknown_key(request.headers()).into_response()
         }
     }
 }
@@ -288,6 +306,17 @@ mod tests {
         }
         let keyed = headers(&[("host", "trunkline.example"), ("authorization", "Bearer key")]);
         assert_eq!(access.caller(&keyed), Caller::Operator);
+    }
+
+    #[test]
+    fn browsers_show_their_key_among_the_protocols_of_a_web_socket() {
+        let access = access("0.0.0.0:8080", &["first"]);
+        let caller = |protocols| {
+            access.caller(&headers(&[("host", "x"), ("sec-websocket-protocol", protocols)]))
+        };
+        assert_eq!(caller("realtime, openai-insecure-api-key.first"), Caller::Operator);
+        assert_eq!(caller("realtime,openai-insecure-api-key.second"), Caller::Anyone);
+        assert_eq!(caller("realtime, first"), Caller::Anyone);
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(super) fn check_api(api: &ApiConfig, problems: &mut Within<'_>) {
     range("max_upload_mib", api.max_upload_mib, "MiB", 1024);
     range("max_audio_minutes", api.max_audio_minutes, "minutes", 1440);
     range("max_requests", api.max_requests, "requests", 4096);
+    range("max_realtime_sessions", api.max_realtime_sessions, "sessions", 4096);
     range("timeout_seconds", api.timeout_seconds, "seconds", 3600);
     for origin in &api.cors_origins {
         let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_format_or_a_choice_is_replaced_as_one() {
-        let session = json!({"format": {"type": "audio/pcm", "rate": 24000}, "tool_choice": "auto"});
+        let session =
+            json!({"format": {"type": "audio/pcm", "rate": 24000}, "tool_choice": "auto"});
         let patch = json!({"format": {"type": "audio/pcmu"},
             "tool_choice": {"type": "function", "name": "f"}});
         assert_eq!(merged(session, &patch), patch);

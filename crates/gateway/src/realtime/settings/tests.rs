@@ -50,7 +50,11 @@ fn what_cannot_be_is_named() {
         (json!({"modalities": ["text"]}), "unknown_parameter", "session.modalities"),
         (json!({"colour": 1}), "unknown_parameter", "session.colour"),
         (json!({"type": "transcription"}), "invalid_value", "session.type"),
-        (json!({"output_modalities": ["audio", "text"]}), "invalid_value", "session.output_modalities"),
+        (
+            json!({"output_modalities": ["audio", "text"]}),
+            "invalid_value",
+            "session.output_modalities",
+        ),
         (json!({"output_modalities": ["smell"]}), "invalid_value", "session.output_modalities[0]"),
         (json!({"max_output_tokens": 0}), "invalid_value", "session.max_output_tokens"),
         (json!({"prompt": {"id": "x"}}), "unsupported_value", "session.prompt"),

@@ -151,7 +151,8 @@ mod tests {
         assert_eq!(read(json!("required")), Ok(ToolChoice::Required));
         let one = json!({"type": "function", "name": "f"});
         assert_eq!(read(one), Ok(ToolChoice::Function("f".into())));
-        for wrong in [json!("maybe"), json!({"type": "mcp"}), json!({"type": "function", "name": "g"})]
+        for wrong in
+            [json!("maybe"), json!({"type": "mcp"}), json!({"type": "function", "name": "g"})]
         {
             let fault = read(wrong).unwrap_err();
             assert_eq!(fault.json(None)["param"], "session.tool_choice");

@@ -96,7 +96,12 @@ impl Turns {
     }
 
     /// Has an agent take turns like this. `may_reply` is false where sessions only transcribe.
-    pub(crate) fn apply(&self, turn: &mut TurnConfig, detector: &mut DetectorConfig, may_reply: bool) {
+    pub(crate) fn apply(
+        &self,
+        turn: &mut TurnConfig,
+        detector: &mut DetectorConfig,
+        may_reply: bool,
+    ) {
         let (create, interrupt) = match &self.detection {
             None => {
                 turn.taking = Taking::Manual;

@@ -42,7 +42,10 @@ impl Translator {
     }
 
     /// What the session calls the item before a place.
-    #[expect(clippy::option_option, reason = "the contract's words: nowhere in particular, first, behind")]
+    #[expect(
+        clippy::option_option,
+        reason = "the contract's words: nowhere in particular, first, behind"
+    )]
     fn key_before(&self, place: &Place) -> Result<Option<Option<ItemKey>>, Fault> {
         match place {
             Place::End => Ok(None),
@@ -51,8 +54,9 @@ impl Translator {
             Place::After(id) => match self.conversation.items.get(id) {
                 // What is still being transcribed has no name yet: behind the rest then.
                 Some(item) => Ok(item.key.map(Some)),
-                None => Err(no_item("item_create_invalid_previous_item_id", id)
-                    .at("previous_item_id")),
+                None => {
+                    Err(no_item("item_create_invalid_previous_item_id", id).at("previous_item_id"))
+                }
             },
         }
     }
@@ -69,8 +73,7 @@ impl Translator {
     /// `conversation.item.delete`.
     pub(super) fn delete(&mut self, id: &str) -> Result<(), Fault> {
         let item = self.conversation.items.remove(id);
-        let item =
-            item.ok_or_else(|| no_item("item_delete_invalid_item_id", id).at("item_id"))?;
+        let item = item.ok_or_else(|| no_item("item_delete_invalid_item_id", id).at("item_id"))?;
         if let Some(key) = item.key {
             self.direct_in_order(Direction::Remove(key))?;
         }
@@ -81,7 +84,8 @@ impl Translator {
     /// `conversation.item.retrieve`. Sound is not kept: an item is shown with its words.
     pub(super) fn retrieve(&mut self, id: &str) -> Result<(), Fault> {
         let item = self.conversation.items.get(id);
-        let item = item.ok_or_else(|| no_item("item_retrieve_invalid_item_id", id).at("item_id"))?;
+        let item =
+            item.ok_or_else(|| no_item("item_retrieve_invalid_item_id", id).at("item_id"))?;
         self.wire.send("conversation.item.retrieved", json!({ "item": item.json }));
         Ok(())
     }
@@ -95,7 +99,8 @@ impl Translator {
         heard: Duration,
     ) -> Result<(), Fault> {
         let item = self.conversation.items.get_mut(id);
-        let item = item.ok_or_else(|| no_item("item_truncate_invalid_item_id", id).at("item_id"))?;
+        let item =
+            item.ok_or_else(|| no_item("item_truncate_invalid_item_id", id).at("item_id"))?;
         let Some(ItemKey::Reply(reply)) = item.key.filter(|_| is_spoken(&item.json)) else {
             let message = "only what the assistant has spoken can be truncated";
             return Err(Fault::value("item_id", message));

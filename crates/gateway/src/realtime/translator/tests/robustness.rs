@@ -47,14 +47,13 @@ fn event() -> impl Strategy<Value = Value> {
                 "content": [{"type": "input_text", "text": "x"}]}})),
     ];
     let fields = ["session", "item", "response", "audio", "item_id", "previous_item_id", "x"];
-    (whole, prop::option::weighted(0.3, (prop::sample::select(fields.to_vec()), json_value()))).prop_map(
-        |(mut event, spoilt)| {
+    (whole, prop::option::weighted(0.3, (prop::sample::select(fields.to_vec()), json_value())))
+        .prop_map(|(mut event, spoilt)| {
             if let Some((field, value)) = spoilt {
                 event[field] = value;
             }
             event
-        },
-    )
+        })
 }
 
 fn news() -> impl Strategy<Value = News> {

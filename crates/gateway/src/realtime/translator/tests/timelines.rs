@@ -54,7 +54,8 @@ fn a_function_is_called_and_its_result_answered() {
     stage.starts(1, Origin::Turn(TurnId(1))).speaks(1, "One moment.", 100);
     let call = ToolCall { name: "weather".into(), arguments: r#"{"city":"Bonn"}"#.into() };
     stage.news(News::ToolCalled { reply: ReplyId(1), index: 0, call }).made(1);
-    stage.client(&json!({"type": "conversation.item.create", "previous_item_id": "item_8",
+    let called = stage.translator.conversation.items.last().unwrap().to_owned();
+    stage.client(&json!({"type": "conversation.item.create", "previous_item_id": called,
         "item": {"type": "function_call_output", "call_id": "call_9", "output": "sunny"}}));
     let metadata = json!({"client_event_id": "mine"});
     stage.client(&json!({"type": "response.create", "response": {"metadata": metadata}}));
@@ -130,8 +131,10 @@ fn a_client_tells_how_much_it_has_played() {
 #[test]
 fn a_response_beside_the_conversation_leaves_no_items_in_it() {
     let mut stage = Stage::talking();
-    let user = |text: &str| json!({"type": "message", "role": "user",
-        "content": [{"type": "input_text", "text": text}]});
+    let user = |text: &str| {
+        json!({"type": "message", "role": "user",
+        "content": [{"type": "input_text", "text": text}]})
+    };
     let mut item = user("My name is Ann.");
     item["id"] = "ann".into();
     stage.client(&json!({"type": "conversation.item.create", "item": item}));
