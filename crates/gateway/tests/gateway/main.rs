@@ -9,6 +9,7 @@ mod failures;
 mod http;
 mod program;
 mod programs;
+mod realtime;
 mod record;
 mod responses;
 mod rotation;

@@ -167,14 +167,15 @@ impl Face {
     ) -> Self {
         let world = World::start(path).await;
         let readiness = Readiness::new(&["models", "sip"]);
-        let models = Api::new(api);
+        let intake = Intake::new(api, world.metrics.clone());
+        let api = Api::new(api);
         let operator = Operator {
             store: Arc::clone(&world.store),
             journal: world.journal.clone(),
             metrics: world.metrics.clone(),
             readiness: readiness.clone(),
-            api: models.clone(),
-            intake: Intake::new(api, world.metrics.clone()),
+            api: api.clone(),
+            intake,
         };
         let server = Server::bind(config).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
@@ -183,7 +184,7 @@ impl Face {
         #[expect(clippy::disallowed_methods, reason = "awaited by close")]
         let serving = tokio::spawn(running);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { world, address, readiness, client, api: models, stop, serving }
+        Self { world, address, readiness, client, api, stop, serving }
     }
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
