@@ -2,6 +2,7 @@
 
 pub mod aliases;
 pub mod api;
+pub(crate) mod audio;
 pub(crate) mod body;
 pub(crate) mod chat;
 pub(crate) mod completions;

@@ -16,7 +16,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::{
@@ -62,6 +61,11 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .route("/admin/v1/calls/{call_id}", get(calls::show))
         .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_key))
         .layer(middleware::from_fn(guard::limit));
+    let uploads = DefaultBodyLimit::max(openai::audio::body_limit(&operator.api.config));
+    let for_uploads = Router::new()
+        .route("/v1/audio/transcriptions", post(openai::audio::transcriptions::transcribe))
+        .route("/v1/audio/translations", post(openai::audio::transcriptions::translate))
+        .layer(uploads);
     let for_programs = Router::new()
         .route("/v1/models", get(openai::models::list))
         .route("/v1/models/{id}", get(openai::models::show))
@@ -79,6 +83,8 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
             "/v1/realtime/transcription_sessions",
             post(realtime::routes::transcription_sessions),
         )
+        .route("/v1/audio/speech", post(openai::audio::speech::speak))
+        .merge(for_uploads)
         // Here rather than below: browsers ask with OPTIONS, which no route has, and `cors` answers.
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
+
 use super::{
+    audio,
     responses::{Background, Memory, socket::Sockets},
     served::{Directory, Served},
 };
@@ -25,6 +28,8 @@ pub struct Api {
     /// Room for sockets.
     pub(crate) sockets: Sockets,
     pub(crate) realtime: Arc<Realtime>,
+    /// Room for the files that are at work.
+    pub(crate) uploads: Arc<Semaphore>,
 }
 
 impl Api {
@@ -38,6 +43,7 @@ impl Api {
             background: Arc::default(),
             sockets: Sockets::default(),
             realtime: Arc::new(Realtime::new(config.max_realtime_sessions)),
+            uploads: audio::places(),
         }
     }
 
