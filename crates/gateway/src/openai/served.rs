@@ -195,3 +195,69 @@ const OPENAI_VOICES: [(&str, &str); 13] = [
     ("shimmer", "af_sky"),
     ("verse", "am_fenrir"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use trunkline_inference::{ClauseStream, SpeechStream, Voice};
+
+    use super::*;
+
+    /// Has voices and says nothing.
+    struct Voices(&'static [&'static str]);
+
+    impl TextToSpeech for Voices {
+        fn speak(&self, _: ClauseStream, _: &Voice) -> SpeechStream {
+            Box::pin(futures::stream::empty())
+        }
+
+        fn voices(&self) -> Vec<String> {
+            self.0.iter().map(|&voice| voice.to_owned()).collect()
+        }
+    }
+
+    fn directory(voices: &[(&str, &str)], openai_names: bool) -> Directory {
+        let voices = voices.iter().map(|&(name, to)| (name.to_owned(), to.to_owned())).collect();
+        Directory::new(&ApiConfig { voices, openai_names, ..ApiConfig::default() })
+    }
+
+    const KOKORO: Voices = Voices(&["af_heart", "af_nova", "am_onyx"]);
+
+    #[test]
+    fn a_local_voice_goes_by_its_own_name_first() {
+        let directory = directory(&[("af_nova", "am_onyx"), ("boss", "am_onyx")], true);
+        assert_eq!(directory.voice(&KOKORO, "af_nova").unwrap(), "af_nova");
+        assert_eq!(directory.voice(&KOKORO, "boss").unwrap(), "am_onyx");
+    }
+
+    #[test]
+    fn openais_voices_stand_for_the_ones_most_like_them_or_the_default_one() {
+        let directory = directory(&[("nova", "am_onyx"), ("echo", "gone")], true);
+        assert_eq!(directory.voice(&KOKORO, "onyx").unwrap(), "am_onyx");
+        assert_eq!(
+            directory.voice(&KOKORO, "nova").unwrap(),
+            "am_onyx",
+            "the configured one counts"
+        );
+        assert_eq!(directory.voice(&KOKORO, "echo").unwrap(), "af_heart", "'gone' is not there");
+        for (name, _) in OPENAI_VOICES {
+            let local = directory.voice(&Voices(&["lessac"]), name).unwrap();
+            assert_eq!(local, "lessac", "{name}");
+        }
+        assert_eq!(directory.voice(&Voices(&[]), "alloy").unwrap(), "", "the model's only one");
+    }
+
+    #[test]
+    fn a_voice_that_is_not_there_is_refused_with_those_that_are() {
+        for (directory, name) in [
+            (directory(&[], true), "af_sky"),
+            (directory(&[], true), ""),
+            (directory(&[("boss", "gone")], true), "boss"),
+            (directory(&[], false), "alloy"),
+        ] {
+            let error = directory.voice(&KOKORO, name).unwrap_err().error();
+            assert_eq!(error["param"], "voice");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("af_heart, af_nova, am_onyx"), "{message}");
+        }
+    }
+}

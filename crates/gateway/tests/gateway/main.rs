@@ -3,6 +3,7 @@
 
 mod chat;
 mod completions;
+mod audio;
 mod crash;
 mod embeddings;
 mod failures;

@@ -149,8 +149,8 @@ pub(crate) struct Face {
     pub(crate) world: World,
     pub(crate) address: SocketAddr,
     pub(crate) readiness: Readiness,
-    pub(crate) client: reqwest::Client,
     pub(crate) api: Api,
+    pub(crate) client: reqwest::Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }

@@ -250,3 +250,157 @@ fn members(fields: &Fields, name: &'static str) -> Result<Option<ServerVad>, Ref
         silence_duration_ms: whole("silence_duration_ms")?,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Fields {
+        let mut fields = Fields::default();
+        for (name, value) in [("model", "whisper")].iter().chain(pairs) {
+            fields.push(name, (*value).to_owned());
+        }
+        fields
+    }
+
+    fn order(pairs: &[(&str, &str)]) -> Order {
+        Order::parse(&fields(pairs), SttTask::Transcribe).unwrap()
+    }
+
+    #[test]
+    fn a_bare_form_asks_for_json_of_any_language() {
+        let order = order(&[("language", ""), ("prompt", " "), ("response_format", "")]);
+        assert_eq!((order.model.as_str(), order.format), ("whisper", Format::Json));
+        assert_eq!((order.options.language, order.options.prompt), (None, None));
+        assert_eq!(order.options.detail, SttDetail::Text);
+        assert_eq!(order.rules, Rules::default());
+        assert!(!order.is_streamed);
+        assert_eq!(order.extras, Extras::default());
+    }
+
+    #[test]
+    fn words_to_expect_go_into_the_prompt() {
+        let order =
+            order(&[("prompt", "A call."), ("keywords[]", "Trunkline"), ("keywords", "SIP")]);
+        assert_eq!(order.options.prompt.as_deref(), Some("A call. Trunkline, SIP"));
+    }
+
+    #[test]
+    fn one_language_is_an_order_and_several_are_a_hint() {
+        let language = |pairs: &[(&str, &str)]| order(pairs).options.language;
+        assert_eq!(language(&[("language", "German")]).as_deref(), Some("de"));
+        assert_eq!(language(&[("languages[]", "fr")]).as_deref(), Some("fr"));
+        assert_eq!(language(&[("languages[]", "fr"), ("languages[]", "de")]), None);
+        assert_eq!(language(&[("language", "auto"), ("languages[]", "de")]), None);
+    }
+
+    #[test]
+    fn the_recognizer_is_asked_for_as_much_as_is_told() {
+        let detail = |pairs: &[(&str, &str)]| order(pairs).options.detail;
+        let verbose = ("response_format", "verbose_json");
+        let by = |granularity| ("timestamp_granularities[]", granularity);
+        assert_eq!(detail(&[("response_format", "text")]), SttDetail::Text);
+        assert_eq!(detail(&[("response_format", "srt")]), SttDetail::Segments);
+        assert_eq!(detail(&[("include[]", "logprobs")]), SttDetail::Segments);
+        assert_eq!(detail(&[("stream", "true")]), SttDetail::Segments);
+        assert_eq!(detail(&[verbose]), SttDetail::Segments);
+        assert_eq!(detail(&[verbose, by("word")]), SttDetail::Words);
+        let extras = |pairs: &[(&str, &str)]| {
+            let extras = order(pairs).extras;
+            (extras.segments, extras.words)
+        };
+        assert_eq!(extras(&[verbose]), (true, false));
+        assert_eq!(extras(&[verbose, by("word")]), (false, true));
+        assert_eq!(extras(&[verbose, by("word"), by("segment")]), (true, true));
+    }
+
+    #[test]
+    fn whisper_1_is_never_streamed() {
+        let streamed = |model| order(&[("model", model), ("stream", "True")]).is_streamed;
+        assert!(streamed("gpt-4o-transcribe"));
+        assert!(!streamed("whisper-1"));
+    }
+
+    #[test]
+    fn chunking_comes_as_a_word_as_json_or_as_members() {
+        let ms = Duration::from_millis;
+        let rules = |pairs: &[(&str, &str)]| order(pairs).rules;
+        assert_eq!(rules(&[("chunking_strategy", "auto")]), Rules::default());
+        let wanted = Rules { threshold: 0.7, padding: ms(300), pause: ms(400) };
+        let json = r#"{"type":"server_vad","threshold":0.7,"silence_duration_ms":400}"#;
+        assert_eq!(rules(&[("chunking_strategy", json)]), wanted);
+        let members = [
+            ("chunking_strategy[type]", "server_vad"),
+            ("chunking_strategy[threshold]", "0.7"),
+            ("chunking_strategy[silence_duration_ms]", "400"),
+        ];
+        assert_eq!(rules(&members), wanted);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_by_name() {
+        let vad = |json: &'static str| ("chunking_strategy", json);
+        for (pair, param, code) in [
+            (("model", ""), "", ""),
+            (("response_format", "xml"), "response_format", "invalid_value"),
+            (("response_format", "diarized_json"), "response_format", "unsupported_value"),
+            (("language", "klingon"), "language", "invalid_value"),
+            (("languages[]", "klingon"), "languages", "invalid_value"),
+            (("temperature", "1.1"), "temperature", "invalid_value"),
+            (("temperature", "nan"), "temperature", "invalid_value"),
+            (("temperature", "hot"), "temperature", "invalid_value"),
+            (("stream", "maybe"), "stream", "invalid_value"),
+            (("include[]", "usage"), "include", "invalid_value"),
+            (("timestamp_granularities[]", "word"), "timestamp_granularities", "invalid_value"),
+            (("known_speaker_names[]", "Ann"), "known_speaker_names", "unsupported_value"),
+            (
+                ("known_speaker_references[]", "data:"),
+                "known_speaker_references",
+                "unsupported_value",
+            ),
+            (vad("never"), "chunking_strategy", "invalid_value"),
+            (vad(r#"{"type":"x"}"#), "chunking_strategy", "invalid_value"),
+            (vad(r#"{"type":"server_vad","threshold":2}"#), "chunking_strategy", "invalid_value"),
+            (
+                vad(r#"{"type":"server_vad","silence_duration_ms":1}"#),
+                "chunking_strategy",
+                "invalid_value",
+            ),
+            (
+                vad(r#"{"type":"server_vad","prefix_padding_ms":9000}"#),
+                "chunking_strategy",
+                "invalid_value",
+            ),
+            (("chunking_strategy[type]", "semantic_vad"), "chunking_strategy", "invalid_value"),
+        ] {
+            let parsed = Order::parse(&fields(&[pair]), SttTask::Transcribe);
+            if param.is_empty() {
+                assert!(parsed.is_ok(), "an empty field counts as none");
+                continue;
+            }
+            let error = parsed.unwrap_err().error();
+            assert_eq!(
+                (error["param"].as_str(), error["code"].as_str()),
+                (Some(param), Some(code)),
+                "{pair:?}"
+            );
+        }
+        let none = Order::parse(&Fields::default(), SttTask::Transcribe).unwrap_err().error();
+        assert_eq!(none["param"], "model");
+    }
+
+    #[test]
+    fn combinations_that_make_no_sense_are_refused() {
+        for (pairs, param) in [
+            ([("response_format", "srt"), ("stream", "true")], "response_format"),
+            ([("response_format", "text"), ("include[]", "logprobs")], "include"),
+            (
+                [("response_format", "verbose_json"), ("timestamp_granularities[]", "letter")],
+                "timestamp_granularities",
+            ),
+        ] {
+            let error = Order::parse(&fields(&pairs), SttTask::Transcribe).unwrap_err().error();
+            assert_eq!(error["param"], param);
+        }
+    }
+}

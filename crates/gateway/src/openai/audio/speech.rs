@@ -203,3 +203,39 @@ fn language(voice: &str) -> Option<String> {
 fn tokens_of(text: &str) -> u64 {
     text.chars().count().div_ceil(CHARS_A_TOKEN) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voices_name_tells_its_language() {
+        for (voice, expected) in [
+            ("af_heart", Some("en")),
+            ("bm_fable", Some("en")),
+            ("ff_siwis", Some("fr")),
+            ("zm_yunxi", Some("zh")),
+            ("de_DE-thorsten-medium", Some("de")),
+            ("ef_dora", Some("es")),
+            ("lessac", None),
+            ("my_voice", None),
+            ("x_y", None),
+            ("abc_DE", None),
+            ("", None),
+        ] {
+            assert_eq!(language(voice).as_deref(), expected, "{voice}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_into_clauses_that_can_be_spoken() {
+        let texts = |text| clauses(text, None).into_iter().map(|c| c.text).collect::<Vec<_>>();
+        assert_eq!(texts("Sure, we open at nine. Bye."), ["Sure,", "we open at nine.", "Bye."]);
+        assert!(texts("... 🎉 !").is_empty());
+    }
+
+    #[test]
+    fn tokens_are_counted_up() {
+        assert_eq!([tokens_of("a"), tokens_of("abcd"), tokens_of("abcde")], [1, 1, 2]);
+    }
+}

@@ -216,3 +216,130 @@ fn rounded(value: f32) -> f64 {
 fn whole(value: f64) -> u64 {
     value as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use trunkline_inference::{Transcript, Word};
+
+    use super::*;
+
+    const NOTHING: Extras = Extras { segments: false, words: false, logprobs: false };
+
+    fn ms(ms: u64) -> MediaTime {
+        MediaTime::from_ms(ms)
+    }
+
+    fn segment(start: u64, end: u64, text: &str) -> Segment {
+        let words = text.split_whitespace().map(|word| Word {
+            text: word.to_owned(),
+            start: ms(start),
+            end: ms(end),
+        });
+        let token = |(id, word): (u32, &str)| SttToken {
+            id,
+            bytes: word.as_bytes().to_vec(),
+            logprob: -0.25,
+        };
+        Segment {
+            text: text.to_owned(),
+            start: ms(start),
+            end: ms(end),
+            tokens: (400..).zip(text.split_inclusive(' ')).map(token).collect(),
+            words: words.collect(),
+            no_speech: 0.01,
+        }
+    }
+
+    fn piece(language: &str, segments: &[Segment]) -> Piece {
+        let text =
+            segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ");
+        let language = Some(language.to_owned());
+        let segments = segments.to_vec();
+        let start = segments.first().map_or(ms(0), |first| first.start);
+        Piece {
+            start,
+            transcript: Transcript { text, language, segments, ..Transcript::default() },
+        }
+    }
+
+    fn written() -> Written {
+        let first =
+            piece("en", &[segment(500, 1_000, "Hello."), segment(1_200, 2_000, "It is I.")]);
+        let second = piece("de", &[segment(30_250, 31_000, "Guten Tag.")]);
+        Written { pieces: vec![first, Piece::default(), second], duration: ms(32_100) }
+    }
+
+    #[test]
+    fn json_tells_the_text_the_languages_and_how_long_it_sounds() {
+        insta::assert_json_snapshot!(written().json(NOTHING));
+    }
+
+    #[test]
+    fn logprobs_are_told_token_by_token_with_their_bytes() {
+        let mut pieces = written().pieces;
+        let token = SttToken { id: 7, bytes: vec![0xC3], logprob: -1.5 };
+        pieces[2].transcript.segments[0].tokens = vec![token];
+        let written = Written { pieces, ..written() };
+        let json = written.json(Extras { logprobs: true, ..NOTHING });
+        let logprobs = json["logprobs"].as_array().unwrap();
+        assert_eq!(logprobs.len(), 5);
+        assert_eq!(
+            logprobs[1],
+            json!({ "token": "It ", "logprob": -0.25, "bytes": [73, 116, 32] })
+        );
+        // Half a character.
+        assert_eq!(logprobs[4], json!({ "token": "\u{fffd}", "logprob": -1.5, "bytes": [195] }));
+    }
+
+    #[test]
+    fn verbose_json_is_as_whispers() {
+        let extras = Extras { segments: true, words: true, logprobs: false };
+        insta::assert_json_snapshot!(written().verbose_json(SttTask::Transcribe, 0.2, extras));
+        let translated = written().verbose_json(SttTask::Translate, 0.0, NOTHING);
+        assert_eq!(translated["task"], "translate");
+        assert_eq!(translated["language"], "english");
+        assert!(translated.get("words").is_none() && translated.get("segments").is_none());
+    }
+
+    #[test]
+    fn the_deltas_of_a_stream_make_its_text() {
+        let (written, mut text) = (written(), String::new());
+        let extras = Extras { logprobs: true, ..NOTHING };
+        for piece in &written.pieces {
+            let Some(event) = delta_event(piece, text.is_empty(), extras) else { continue };
+            assert_eq!(event["type"], "transcript.text.delta");
+            assert!(event["logprobs"].is_array());
+            text.push_str(event["delta"].as_str().unwrap());
+        }
+        assert_eq!(text, written.text());
+        assert_eq!(written.done(NOTHING)["text"], text);
+        insta::assert_json_snapshot!(written.done(NOTHING));
+    }
+
+    #[test]
+    fn languages_without_spaces_are_joined_without() {
+        let pieces =
+            vec![piece("zh", &[segment(0, 1, "你好。")]), piece("zh", &[segment(2, 3, "再见。")])];
+        assert_eq!(Written { pieces, duration: ms(4) }.text(), "你好。再见。");
+    }
+
+    #[test]
+    fn nothing_said_is_an_empty_text() {
+        let nothing = Written { pieces: Vec::new(), duration: ms(1_000) };
+        let extras = Extras { segments: true, words: true, logprobs: true };
+        let json = nothing.json(extras);
+        assert_eq!(
+            (json["text"].as_str(), json["logprobs"].as_array().map(Vec::len)),
+            (Some(""), Some(0))
+        );
+        let verbose = nothing.verbose_json(SttTask::Transcribe, 0.0, extras);
+        assert_eq!(verbose["segments"], json!([]));
+        assert_eq!(verbose["words"], json!([]));
+    }
+
+    #[test]
+    fn repetition_compresses_well() {
+        assert!(compression_ratio("Hello there.") < 1.0);
+        assert!(compression_ratio(&"again ".repeat(50)) > 2.4);
+    }
+}
