@@ -217,7 +217,7 @@ mod tests {
 
     fn directory(voices: &[(&str, &str)], openai_names: bool) -> Directory {
         let voices = voices.iter().map(|&(name, to)| (name.to_owned(), to.to_owned())).collect();
-        Directory::new(&ApiConfig { voices, openai_names, ..ApiConfig::default() })
+        Directory::new(&ApiConfig { openai_names, voices, ..ApiConfig::default() })
     }
 
     const KOKORO: Voices = Voices(&["af_heart", "af_nova", "am_onyx"]);

@@ -210,3 +210,103 @@ fn placed(mut transcript: Transcript, start: MediaTime, length: MediaTime) -> Pi
     }
     Piece { start, transcript }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+    use trunkline_inference::SttTask;
+    use trunkline_testkit::{FakeStt, FakeVad, World};
+
+    use super::*;
+    use crate::openai::audio::upload::Upload;
+
+    /// A minute of a caller who says two words every four seconds, of which two are silent.
+    fn minutes(count: u64) -> World {
+        let speeches: Vec<_> =
+            (0..count * 15).map(|n| (n * 4_000 + 200, 1_600, "one two")).collect();
+        World::new(&speeches)
+    }
+
+    fn ears(stt: FakeStt, rules: Rules) -> Ears {
+        let options = SttOptions { task: SttTask::Transcribe, ..SttOptions::default() };
+        Ears { stt: Arc::new(stt), vad: Arc::new(FakeVad::default()), options, rules }
+    }
+
+    fn sound(world: &World, seconds: u64) -> Sound {
+        let frames = (0..seconds * 50).map(|n| world.frame(MediaTime::from_ms(n * 20)));
+        let samples = frames.flat_map(|frame| frame.samples().to_vec());
+        let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        file.extend(HEARD_HZ.to_le_bytes());
+        file.extend((HEARD_HZ * 2).to_le_bytes());
+        file.extend(b"\x02\0\x10\0data\xff\xff\xff\xff");
+        file.extend(samples.flat_map(i16::to_le_bytes));
+        let upload = Upload::of(file, &Arc::new(Semaphore::new(1)));
+        Sound::decode(upload, Duration::from_hours(1))
+    }
+
+    async fn all(heard: impl Stream<Item = Result<Heard, Refusal>>) -> (Vec<Piece>, MediaTime) {
+        let (mut pieces, mut end) = (Vec::new(), None);
+        let mut heard = Box::pin(heard);
+        while let Some(heard) = heard.next().await {
+            match heard.unwrap() {
+                Heard::Piece(piece) => pieces.push(piece),
+                Heard::End(at) => end = Some(at),
+            }
+        }
+        (pieces, end.unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_word_is_written_down_once_in_order_with_the_time_of_the_sound() {
+        let world = minutes(3);
+        for pause_ms in [500, 2_500, 10_000] {
+            let rules = Rules { pause: Duration::from_millis(pause_ms), ..Rules::default() };
+            let stt = FakeStt::new(world.clone(), Duration::ZERO);
+            let (pieces, end) = all(listen(sound(&world, 180), ears(stt, rules))).await;
+            assert_eq!(end, MediaTime::from_ms(180_000));
+            let text: Vec<_> = pieces.iter().map(|piece| piece.transcript.text.as_str()).collect();
+            assert_eq!(text.join(" "), ["one two"; 45].join(" "), "pauses of {pause_ms} ms");
+            for piece in &pieces {
+                for segment in &piece.transcript.segments {
+                    assert!(piece.start <= segment.start && segment.start <= segment.end);
+                    assert!(segment.end <= end);
+                }
+            }
+            // Short pauses end pieces; with long ones pieces are as long as may be.
+            assert_eq!(pieces.len() > 40, pause_ms == 500, "{}", pieces.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn sound_is_decoded_no_further_than_it_is_heard() {
+        let world = minutes(10);
+        let stt = FakeStt::hearing("late", Duration::from_hours(1));
+        let live = stt.live().clone();
+        let mut heard = Box::pin(listen(sound(&world, 600), ears(stt, Rules::default())));
+        while live.count() < AT_ONCE {
+            tokio::select! {
+                biased;
+                _ = heard.next() => panic!("nothing is heard yet"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(heard);
+        assert_eq!(live.count(), 0, "dropping the stream stops the recognizer");
+    }
+
+    #[test]
+    fn the_tape_keeps_what_is_asked_for_and_no_more() {
+        let mut tape = Tape::default();
+        tape.samples.extend(0..1_000);
+        tape.forget_before(300);
+        assert_eq!((tape.start, tape.end(), tape.samples.len()), (300, 1_000, 700));
+        assert_eq!(tape.copy(&(300..303)), [300, 301, 302]);
+        assert_eq!(tape.copy(&(998..2_000)), [998, 999]);
+        tape.forget_before(100);
+        assert_eq!(tape.start, 300);
+        tape.forget_before(5_000);
+        assert_eq!((tape.start, tape.samples.len()), (1_000, 0));
+    }
+}

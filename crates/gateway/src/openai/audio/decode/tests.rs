@@ -118,8 +118,8 @@ async fn an_unread_sound_stops_its_decoder_and_frees_its_place() {
 #[tokio::test]
 async fn a_change_of_rate_on_the_way_keeps_the_time() {
     let mut framer = Framer::new(1_000_000, LONGEST);
-    framer.push(&[0; 8_000], 8_000).unwrap();
-    framer.push(&[0; 44_100], 44_100).unwrap();
+    framer.push(&vec![0; 8_000], 8_000).unwrap();
+    framer.push(&vec![0; 44_100], 44_100).unwrap();
     framer.finish().unwrap();
     let mut samples = 0;
     while let Some(frame) = framer.next_frame(true) {
@@ -154,7 +154,7 @@ proptest! {
             file[at] ^= value;
         }
         let end = part(cut, file.len());
-        if end % 2 == 0 {
+        if end.is_multiple_of(2) {
             file.truncate(end);
         }
         end_of(file);
