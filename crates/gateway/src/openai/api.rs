@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
-
 use super::{
     audio,
     responses::{Background, Memory, socket::Sockets},
@@ -29,7 +27,7 @@ pub struct Api {
     pub(crate) sockets: Sockets,
     pub(crate) realtime: Arc<Realtime>,
     /// Room for the files that are at work.
-    pub(crate) uploads: Arc<Semaphore>,
+    pub(crate) places: audio::Places,
 }
 
 impl Api {
@@ -43,7 +41,7 @@ impl Api {
             background: Arc::default(),
             sockets: Sockets::default(),
             realtime: Arc::new(Realtime::new(config.max_realtime_sessions)),
-            uploads: audio::places(),
+            places: audio::Places::default(),
         }
     }
 

@@ -12,4 +12,4 @@ pub(crate) mod transcriptions;
 mod upload;
 mod wire;
 
-pub(crate) use upload::{body_limit, places};
+pub(crate) use upload::{Places, body_limit};

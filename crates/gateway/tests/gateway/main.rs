@@ -1,9 +1,9 @@
 //! The gateway as the binary uses it: real files, real processes, real sockets.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod audio;
 mod chat;
 mod completions;
-mod audio;
 mod crash;
 mod embeddings;
 mod failures;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
+use tokio::sync::Semaphore;
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
     ModelError, Segment, SpeechToText, SttInput, SttOptions, Transcript, VadStream, VoiceActivity,
@@ -32,6 +33,8 @@ pub(super) struct Ears {
     pub(super) vad: Arc<dyn VoiceActivity>,
     pub(super) options: SttOptions,
     pub(super) rules: Rules,
+    /// One is taken for each piece that is with the recognizer.
+    pub(super) places: Arc<Semaphore>,
 }
 
 /// What became of a part of a sound.
@@ -61,7 +64,8 @@ pub(super) fn listen(
     let scores = ears.vad.listen(Box::pin(taped(sound, Arc::clone(&tape))));
     let cutter = Cutter::new(&ears.rules);
     let cuts = Cuts { scores, tape, cutter, has_ended: false };
-    let (stt, options) = (ears.stt, Arc::new(ears.options));
+    let Ears { stt, options, places, .. } = ears;
+    let writer = Arc::new(Writer { stt, options, places });
     let heard = stream::unfold(Some(cuts), |cuts| async move {
         let mut cuts = cuts?;
         match cuts.next().await {
@@ -70,7 +74,7 @@ pub(super) fn listen(
             Err(refusal) => Some((Err(refusal), None)),
         }
     });
-    heard.map(move |cut| write_down(cut, Arc::clone(&stt), Arc::clone(&options))).buffered(AT_ONCE)
+    heard.map(move |cut| write_down(cut, Arc::clone(&writer))).buffered(AT_ONCE)
 }
 
 /// Sound that may yet become part of a piece.
@@ -159,17 +163,23 @@ impl Cuts {
     }
 }
 
-async fn write_down(
-    cut: Result<Cut, Refusal>,
+/// Asks the recognizer.
+struct Writer {
     stt: Arc<dyn SpeechToText>,
-    options: Arc<SttOptions>,
-) -> Result<Heard, Refusal> {
+    options: SttOptions,
+    places: Arc<Semaphore>,
+}
+
+async fn write_down(cut: Result<Cut, Refusal>, writer: Arc<Writer>) -> Result<Heard, Refusal> {
     let (start, samples) = match cut? {
         Cut::Piece { start, samples } => (start, samples),
         Cut::End(end) => return Ok(Heard::End(end)),
     };
+    // Closed by nobody.
+    let _place = writer.places.acquire().await;
     let length = MediaTime::from_samples(samples.len() as u64, HEARD_HZ);
-    let mut answers = stt.transcribe(Box::pin(stream::iter(inputs(start, &samples))), &options);
+    let inputs = Box::pin(stream::iter(inputs(start, &samples)));
+    let mut answers = writer.stt.transcribe(inputs, &writer.options);
     while let Some(answer) = answers.next().await {
         let answer = answer?;
         if answer.ask == Some(ASK) {
@@ -215,7 +225,6 @@ fn placed(mut transcript: Transcript, start: MediaTime, length: MediaTime) -> Pi
 mod tests {
     use std::time::Duration;
 
-    use tokio::sync::Semaphore;
     use trunkline_inference::SttTask;
     use trunkline_testkit::{FakeStt, FakeVad, World};
 
@@ -231,10 +240,16 @@ mod tests {
 
     fn ears(stt: FakeStt, rules: Rules) -> Ears {
         let options = SttOptions { task: SttTask::Transcribe, ..SttOptions::default() };
-        Ears { stt: Arc::new(stt), vad: Arc::new(FakeVad::default()), options, rules }
+        let (vad, places) = (Arc::new(FakeVad::default()), Arc::new(Semaphore::new(1)));
+        Ears { stt: Arc::new(stt), vad, options, rules, places }
     }
 
     fn sound(world: &World, seconds: u64) -> Sound {
+        let upload = Upload::of(file(world, seconds), &Arc::new(Semaphore::new(1)));
+        Sound::decode(upload, Duration::from_hours(1))
+    }
+
+    fn file(world: &World, seconds: u64) -> Vec<u8> {
         let frames = (0..seconds * 50).map(|n| world.frame(MediaTime::from_ms(n * 20)));
         let samples = frames.flat_map(|frame| frame.samples().to_vec());
         let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
@@ -242,8 +257,7 @@ mod tests {
         file.extend((HEARD_HZ * 2).to_le_bytes());
         file.extend(b"\x02\0\x10\0data\xff\xff\xff\xff");
         file.extend(samples.flat_map(i16::to_le_bytes));
-        let upload = Upload::of(file, &Arc::new(Semaphore::new(1)));
-        Sound::decode(upload, Duration::from_hours(1))
+        file
     }
 
     async fn all(heard: impl Stream<Item = Result<Heard, Refusal>>) -> (Vec<Piece>, MediaTime) {
@@ -280,20 +294,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sound_is_decoded_no_further_than_it_is_heard() {
+    async fn what_nobody_waits_for_is_neither_decoded_nor_written_down() {
         let world = minutes(10);
         let stt = FakeStt::hearing("late", Duration::from_hours(1));
-        let live = stt.live().clone();
-        let mut heard = Box::pin(listen(sound(&world, 600), ears(stt, Rules::default())));
-        while live.count() < AT_ONCE {
+        let (live, places) = (stt.live().clone(), Arc::new(Semaphore::new(1)));
+        let sound = Sound::decode(Upload::of(file(&world, 600), &places), Duration::from_hours(1));
+        let mut heard = Box::pin(listen(sound, ears(stt, Rules::default())));
+        while live.count() < 1 {
             tokio::select! {
                 biased;
                 _ = heard.next() => panic!("nothing is heard yet"),
                 () = tokio::task::yield_now() => {}
             }
         }
+        assert_eq!(places.available_permits(), 0, "the decoder waits");
         drop(heard);
-        assert_eq!(live.count(), 0, "dropping the stream stops the recognizer");
+        assert_eq!(live.count(), 0);
+        drop(places.acquire().await.unwrap());
     }
 
     #[test]

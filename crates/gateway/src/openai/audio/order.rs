@@ -87,20 +87,16 @@ impl Order {
             partials: false,
             task,
             temperature: temperature(fields)?,
-            detail: detail(format, extras, is_streamed),
+            detail: detail(extras),
         };
         Ok(Self { model, format, options, rules: rules(fields)?, extras, is_streamed })
     }
 }
 
-fn detail(format: Format, extras: Extras, is_streamed: bool) -> SttDetail {
-    match format {
-        _ if extras.words => SttDetail::Words,
-        Format::Json | Format::Text if !extras.logprobs && !is_streamed => SttDetail::Text,
-        Format::Json | Format::Text | Format::Srt | Format::Vtt | Format::VerboseJson => {
-            SttDetail::Segments
-        }
-    }
+/// Segments are wanted even where only text is told: a recognizer takes streams without any for calls,
+/// which come first.
+fn detail(extras: Extras) -> SttDetail {
+    if extras.words { SttDetail::Words } else { SttDetail::Segments }
 }
 
 fn extras(fields: &Fields, format: Format) -> Result<Extras, Refusal> {
@@ -272,7 +268,7 @@ mod tests {
         let order = order(&[("language", ""), ("prompt", " "), ("response_format", "")]);
         assert_eq!((order.model.as_str(), order.format), ("whisper", Format::Json));
         assert_eq!((order.options.language, order.options.prompt), (None, None));
-        assert_eq!(order.options.detail, SttDetail::Text);
+        assert_eq!(order.options.detail, SttDetail::Segments);
         assert_eq!(order.rules, Rules::default());
         assert!(!order.is_streamed);
         assert_eq!(order.extras, Extras::default());
@@ -299,10 +295,7 @@ mod tests {
         let detail = |pairs: &[(&str, &str)]| order(pairs).options.detail;
         let verbose = ("response_format", "verbose_json");
         let by = |granularity| ("timestamp_granularities[]", granularity);
-        assert_eq!(detail(&[("response_format", "text")]), SttDetail::Text);
-        assert_eq!(detail(&[("response_format", "srt")]), SttDetail::Segments);
-        assert_eq!(detail(&[("include[]", "logprobs")]), SttDetail::Segments);
-        assert_eq!(detail(&[("stream", "true")]), SttDetail::Segments);
+        assert_eq!(detail(&[("response_format", "text")]), SttDetail::Segments);
         assert_eq!(detail(&[verbose]), SttDetail::Segments);
         assert_eq!(detail(&[verbose, by("word")]), SttDetail::Words);
         let extras = |pairs: &[(&str, &str)]| {

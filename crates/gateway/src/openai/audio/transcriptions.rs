@@ -44,6 +44,7 @@ async fn answer(api: &Api, form: Form, task: SttTask) -> Result<Response, Refusa
         vad: Arc::clone(&served.vad),
         options: order.options.clone(),
         rules: order.rules,
+        places: Arc::clone(&api.places.pieces),
     };
     let heard = Box::pin(listen(Sound::decode(form.file, longest), ears));
     if order.is_streamed {

@@ -15,15 +15,28 @@ use crate::{ApiConfig, openai::Api, refusal::Refusal};
 
 /// Uploads that may be in memory at once; more are answered 429.
 const UPLOADS: usize = 16;
+/// Pieces of uploads that may be with the recognizer at once; more wait. Half of its slots by default:
+/// the others stay free for calls.
+const PIECES: usize = 8;
 /// What the other fields of a form may take, bytes.
 const FIELD_BYTES: usize = 1024 * 1024;
 /// Fields a form may have.
 const FIELDS: usize = 256;
 const MIB: usize = 1024 * 1024;
 
-/// Room for the uploads of a server.
-pub(crate) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(UPLOADS))
+/// Room for the uploads of a server. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Places {
+    files: Arc<Semaphore>,
+    /// For pieces that are with the recognizer.
+    pub(crate) pieces: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { files: places(UPLOADS), pieces: places(PIECES) }
+    }
 }
 
 /// The longest body of an upload, bytes.
@@ -101,7 +114,7 @@ async fn read(request: Request, api: &Api) -> Result<Form, Refusal> {
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(api));
     }
-    let place = Arc::clone(&api.uploads).try_acquire_owned().map_err(|_| {
+    let place = Arc::clone(&api.places.files).try_acquire_owned().map_err(|_| {
         Refusal::busy(format!("{UPLOADS} uploads are at work, and no more fit; try again"))
     })?;
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| {

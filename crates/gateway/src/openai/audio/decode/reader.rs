@@ -20,6 +20,9 @@ use symphonia_adapter_libopus::OpusDecoder;
 use super::unreadable;
 use crate::{openai::audio::upload::Upload, refusal::Refusal};
 
+/// The most channels that sound may have; each costs memory before anything is known of it.
+const CHANNELS: usize = 32;
+
 /// Symphonia's decoders and Opus.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut codecs = CodecRegistry::new();
@@ -95,6 +98,10 @@ fn first_sound(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>)
     let main = format.default_track(TrackType::Audio).filter(is_sound);
     let track = main.or_else(|| format.tracks().iter().find(is_sound)).ok_or_else(no_sound)?;
     let codec = track.codec_params.as_ref().and_then(|c| c.audio()).ok_or_else(no_sound)?;
+    let channels = codec.channels.as_ref().map_or(1, |channels| channels.count());
+    if channels > CHANNELS {
+        return Err(unreadable(format!("it has {channels} channels")));
+    }
     let decoder = CODECS.make_audio_decoder(codec, &AudioDecoderOptions::default());
     Ok((track.id, decoder.map_err(unreadable)?))
 }

@@ -66,6 +66,7 @@ async fn what_is_no_sound_is_refused_with_a_reason() {
     let no_samples = wav(mono(16_000), 0, 0.0);
     let short = wav(mono(16_000), 1_500, 0.0);
     let slow = wav(mono(500), 500, 0.0);
+    let crowd = hound::WavSpec { channels: 60_000, ..mono(8_000) };
     let picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     for (file, reason) in [
         (b"not sound at all".to_vec(), "cannot be decoded"),
@@ -74,6 +75,7 @@ async fn what_is_no_sound_is_refused_with_a_reason() {
         (no_samples, "no sound"),
         (short, "too short"),
         (slow, "500 Hz"),
+        (wav(crowd, 20, 0.0), "60000 channels"),
     ] {
         let error = heard(file).await.unwrap_err().error();
         assert_eq!(error["param"], "file");
