@@ -1,4 +1,5 @@
 // OpenAI's Node client: /v1/realtime by the socket of a server program, and by that of a browser (sub-protocol auth).
+import net from 'node:net';
 import { OpenAIRealtimeWS } from 'openai/realtime/ws';
 import WebSocket from 'ws';
 import { connect, shareHeard, speak } from './sdk.mjs';
@@ -20,9 +21,9 @@ function session(output_modalities) {
 
 /** Opens a session of OpenAI's client, sends the events, and brings what comes until the kind. */
 async function talk(server, events, until) {
-  const url = { ...server, baseURL: server.baseURL };
-  const realtime = new OpenAIRealtimeWS({ model: 'gpt-realtime' }, connect(url));
-  // The client asks for wss: a server without a certificate is reached by ws.
+  // The client knows wss only; this server has no certificate, so the connection under it is a plain one.
+  const options = { createConnection: (to) => net.connect(to) };
+  const realtime = new OpenAIRealtimeWS({ model: 'gpt-realtime', options }, connect(server));
   return collect(realtime, events, until).finally(() => realtime.close());
 }
 

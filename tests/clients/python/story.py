@@ -97,8 +97,9 @@ def run_story(story: Story) -> None:
         if parts and not any(part in f"{claim.endpoint} {claim.text}" for part in parts):
             continue
         began = time.monotonic()
-        failure = failure_of(claim, server)
-        tell(story, claim, ok=failure is None, detail=failure or "", seconds=round(time.monotonic() - began, 2))
+        failure, note = failure_of(claim, server)
+        seconds = round(time.monotonic() - began, 2)
+        tell(story, claim, ok=failure is None, detail=failure or note, seconds=seconds)
         broken += failure is not None
     sys.stdout.flush()
     # Threads and tasks that a client library leaves behind must not keep the program.
@@ -111,16 +112,18 @@ def tell(story: Story, claim: Claim, **result) -> None:
     print(json.dumps(line | result), flush=True)
 
 
-def failure_of(claim: Claim, server: Server) -> str | None:
-    """Why a claim does not hold."""
+def failure_of(claim: Claim, server: Server) -> tuple[str | None, str]:
+    """Why a claim does not hold, and what else there is to tell."""
     try:
         with time_limit():
             answer = claim.check(server)
             if inspect.isawaitable(answer):
-                asyncio.run(as_coroutine(answer))
+                answer = asyncio.run(as_coroutine(answer))
     except Exception as error:  # noqa: BLE001 whatever a client raises is the finding
-        return None if is_expected(claim, error) else describe(error)
-    return None if claim.outcome == "works" else "no error was raised"
+        return (None if is_expected(claim, error) else describe(error)), ""
+    if claim.outcome != "works":
+        return "no error was raised", ""
+    return None, answer if isinstance(answer, str) else ""
 
 
 async def as_coroutine(awaitable):
