@@ -63,6 +63,11 @@ impl Server {
         Some(Self::launch(&program, config).map_err(StartError::from).and_then(Self::until_ready))
     }
 
+    /// Starts the program as [`Self::start`] does, and does not wait: its models are still to be loaded.
+    pub fn start_without_waiting(config: &str) -> Option<io::Result<Self>> {
+        Some(Self::launch(&program()?, config))
+    }
+
     fn launch(program: &Path, config: &str) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         fs::write(dir.path().join("trunkline.toml"), config)?;

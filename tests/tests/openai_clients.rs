@@ -1,0 +1,144 @@
+//! Story: programs written for OpenAI's API are pointed at this server, and work.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use trunkline_acceptance::{Check, KEY_SHA256, Models, Server, clients_are_installed, tell};
+
+#[test]
+fn openais_clients_get_along_with_a_server_of_fakes() {
+    let stories = [
+        "openai_models", "openai_errors", "openai_absent", "openai_chat", "openai_completions",
+        "openai_responses", "openai_realtime", "node_chat", "node_responses", "node_realtime",
+    ];
+    all_hold(&stories, Models::Fake, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_openais_python_client_finds_everything_it_asks_for() {
+    let stories = ["openai_models", "openai_errors", "openai_absent", "openai_chat", "openai_completions"];
+    all_hold(&stories, Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_openais_python_client_is_heard_and_spoken_to() {
+    all_hold(&["openai_transcriptions", "openai_speech"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_openais_python_client_has_its_responses() {
+    all_hold(&["openai_responses"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_openais_python_client_talks_in_realtime() {
+    all_hold(&["openai_realtime"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_openais_node_client_finds_everything_it_asks_for() {
+    all_hold(&["node_chat", "node_audio", "node_responses", "node_realtime"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_agents_of_livekit_hear_think_and_speak() {
+    all_hold(&["livekit_speech", "livekit_chat", "livekit_realtime"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_pipelines_of_pipecat_hear_think_and_speak() {
+    all_hold(&["pipecat_services", "pipecat_realtime"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_agents_of_openais_agents_sdk_talk() {
+    all_hold(&["agents_realtime"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_conversation_by_recorded_voices_is_answered_intelligibly() {
+    all_hold(&["conversation"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_page_in_a_browser_talks() {
+    if trunkline_acceptance::is_installed("chromium-headless-shell") {
+        all_hold(&["page"], Models::Real, "");
+    }
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_requests_too_many_are_told_to_come_back_and_do() {
+    all_hold(&["openai_limits"], Models::Real, "max_requests = 1\n");
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_clients_wait_for_a_server_that_still_loads() {
+    if !clients_are_installed() {
+        return;
+    }
+    let Some(server) = Server::start_without_waiting(&config(Models::Real, "")) else { return };
+    let server = server.unwrap();
+    holds("openai_loading", &tell("openai_loading", server.http(), Models::Real).unwrap(), &server);
+}
+
+/// Starts a server and runs the stories against it, one after the other.
+fn all_hold(stories: &[&str], models: Models, api: &str) {
+    if !clients_are_installed() {
+        return;
+    }
+    let Some(server) = Server::start(&config(models, api)) else { return };
+    let server = server.unwrap();
+    let mut failures = String::new();
+    for story in stories {
+        match tell(story, server.http(), models) {
+            Ok(checks) => failures += &broken(story, &checks),
+            Err(error) => failures += &format!("\n{story}: {error}\n"),
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(server.errors().is_empty(), "{:#?}", server.errors());
+}
+
+fn holds(story: &str, checks: &[Check], server: &Server) {
+    let failures = broken(story, checks);
+    assert!(failures.is_empty(), "{failures}");
+    assert!(server.errors().is_empty(), "{:#?}", server.errors());
+}
+
+/// The claims that do not hold, to be read.
+fn broken(story: &str, checks: &[Check]) -> String {
+    if checks.is_empty() {
+        return format!("\n{story} checked nothing\n");
+    }
+    let broken: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
+    let mut text = String::new();
+    if !broken.is_empty() {
+        text += &format!("\n{story}: {} of {} claims do not hold\n", broken.len(), checks.len());
+    }
+    for check in broken {
+        text += &format!("  {} {}\n    {}\n", check.endpoint, check.check, check.detail);
+    }
+    text
+}
+
+fn config(models: Models, api: &str) -> String {
+    let models = match models {
+        Models::Fake => "llm = \"fake\"\n",
+        Models::Real => {
+            "stt = \"whisper-tiny.en\"\nllm = \"qwen2.5-coder-0.5b-instruct\"\nslots = 4\n"
+        }
+    };
+    format!("[models]\n{models}\n[api]\nkey_sha256 = [\"{KEY_SHA256}\"]\n{api}")
+}
