@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build needs and this machine lacks; says what and why; does nothing when all is there.
-# usage: setup.sh [tests]      (tests: also the telephones that the acceptance tests call with)
+# usage: setup.sh [tests]      (tests: also the telephones, clients and the browser of the acceptance tests)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,6 +26,8 @@ if command -v dpkg-query >/dev/null; then
     if [ "${1:-}" = tests ]; then
         need sip-tester "SIPp, a real SIP load tester that the tests call with"
         need baresip-core "a real telephone that the tests call with"
+        need python3-venv "keeps the Python clients that the tests drive the API with"
+        need chromium-headless-shell "a browser in which a page talks to the API"
     fi
 else
     for program in cc cmake pkg-config espeak-ng python3 npm; do

@@ -11,6 +11,7 @@ trap 'rm -f "$log"' EXIT
 
 step "1/4 What the build and the tests need"
 scripts/setup.sh tests
+scripts/clients.sh
 PATH="$PATH:$HOME/.cargo/bin"
 
 step "2/4 Building (the first time this compiles whisper.cpp and llama.cpp: some minutes)"

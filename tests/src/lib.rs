@@ -14,7 +14,9 @@ pub use fuzz::{FuzzedRequest, Fuzzer};
 pub use http::{Answer, get};
 pub use ports::free_port;
 pub use server::{Server, StartError};
-pub use story::{Check, KEY, KEY_SHA256, Models, Outcome, clients, clients_are_installed, list, tell};
+pub use story::{
+    Check, KEY, KEY_SHA256, Models, Outcome, clients, clients_are_installed, list, tell,
+};
 pub use table::table;
 
 use std::{

@@ -71,7 +71,8 @@ pub fn clients_are_installed() -> bool {
     let script = clients().join("../../scripts/clients.sh");
     let told = Command::new(script).arg("where").output().map(|output| output.stdout);
     let told = String::from_utf8(told.unwrap_or_default()).unwrap_or_default();
-    let are = told.lines().count() == 2 && told.lines().all(|at| Path::new(at).join("complete").exists());
+    let are =
+        told.lines().count() == 2 && told.lines().all(|at| Path::new(at).join("complete").exists());
     if !are {
         eprintln!("skipped: the clients are not installed; scripts/clients.sh installs them");
     }
@@ -141,7 +142,10 @@ mod tests {
         let line = r#"{"client":"a","endpoint":"GET /b","check":"c","outcome":"refused",
                        "needs_models":true,"ok":false,"detail":"d","seconds":0.1}"#;
         let checks = parse(&line.replace('\n', "")).unwrap();
-        assert_eq!((checks[0].outcome, checks[0].ok, checks[0].detail.as_str()), (Outcome::Refused, false, "d"));
+        assert_eq!(
+            (checks[0].outcome, checks[0].ok, checks[0].detail.as_str()),
+            (Outcome::Refused, false, "d")
+        );
         assert!(parse("Traceback").unwrap_err().to_string().contains("Traceback"));
         assert_eq!(parse("\n").unwrap(), []);
     }

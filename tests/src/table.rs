@@ -86,7 +86,10 @@ fn code(endpoint: &str) -> String {
 }
 
 fn row(cells: &[&str]) -> String {
-    format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+    format!(
+        "| {} |\n",
+        cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | ")
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Story: a reader of the documentation learns what the checks of the clients say, and nothing else.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::{fs, path::Path};
 
 use trunkline_acceptance::{clients_are_installed, list, table};
