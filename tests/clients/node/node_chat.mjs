@@ -114,7 +114,7 @@ story.works(ERRORS, 'a time limit of the client is APIConnectionTimeoutError, an
   const long = { model: LLM, messages: COUNT, max_tokens: 200 };
   await thrown(OpenAI.APIConnectionTimeoutError, () => client.chat.completions.create(long));
   expect((await connect(server).models.list()).data.length, 'no models');
-});
+}, MODELS);
 
 story.refused(CHAT, 'sound as output is refused: speak with /v1/audio/speech or /v1/realtime', 'modalities', (server) =>
   chat(server, HELLO, { modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } }));

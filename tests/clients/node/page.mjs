@@ -65,7 +65,10 @@ async function browse(settings, microphone) {
   await writeFile(file, wav(microphone));
   const { server, report, url } = await serve(settings);
   const flags = [...FLAGS, `--user-data-dir=${folder}/profile`, `--use-file-for-fake-audio-capture=${file}%noloop`];
-  const browser = spawn(BROWSER, [...flags, url], { stdio: 'ignore' });
+  // Debian's command is a script that stays above the browser: both are one process group.
+  const browser = spawn(BROWSER, [...flags, url], { stdio: 'ignore', detached: true });
+  const end = () => browser.exitCode === null && browser.pid && process.kill(-browser.pid, 'SIGTERM');
+  process.once('exit', end);
   const failed = new Promise((_, reject) => {
     browser.on('error', reject);
     browser.on('exit', (code) => reject(new Error(`${BROWSER} ended with ${code}`)));
@@ -75,7 +78,8 @@ async function browse(settings, microphone) {
     return await Promise.race([report, failed]);
   } finally {
     const ended = new Promise((resolve) => browser.once('exit', resolve));
-    if (browser.exitCode === null && browser.kill()) await ended;
+    if (end()) await ended;
+    process.off('exit', end);
     server.close();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
