@@ -24,9 +24,9 @@ story() { # name, arguments
 export PYTHONDONTWRITEBYTECODE=1 TRUNKLINE_SPEECH="${TRUNKLINE_SPEECH:-$here/../../../shared/speech}"
 
 if [ "${1:-}" = --list ]; then
-    for file in $(grep -l 'run_story(\|\.run()' "$here"/python/*.py "$here"/node/*.mjs | grep -v '/story\.'); do
-        name="$(basename "$file")"
-        story "${name%.*}" --list
+    "$python/bin/python" "$here/python/all_claims.py"
+    for file in "$here"/node/*.mjs; do
+        if grep -q '^await story.run()' "$file"; then node "$file" --list; fi
     done
 else
     [ $# -ge 3 ] || { sed -n '3,6s/^# //p' "$0" >&2; exit 2; }
