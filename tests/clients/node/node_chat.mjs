@@ -86,10 +86,8 @@ story.works('POST /v1/completions', 'a text is gone on with, whole and streamed'
   expect(whole.choices[0].text && text, { whole, text });
 });
 
-story.works('POST /v1/moderations', 'a text is judged by category, with scores', async (server) => {
-  const answer = await connect(server).moderations.create({ input: 'I like cats.' });
-  expect(answer.results[0].flagged === false && answer.results[0].category_scores.violence <= 1, answer);
-});
+story.absent('POST /v1/moderations', 'judging texts: no local model does it', (server) =>
+  connect(server).moderations.create({ input: 'I like cats.' }));
 
 story.works(ERRORS, '400 is BadRequestError with message, type, param and code', async (server) => {
   const error = await thrown(OpenAI.BadRequestError, () => chat(server, HELLO, { temperature: 9 }));

@@ -1,6 +1,6 @@
 """OpenAI's Python client: what this server does not have answers 404, as an unknown route does."""
 
-from sdk import sync
+from sdk import LLM, sync
 from story import Story, run_story
 
 story = Story("openai Python")
@@ -39,6 +39,26 @@ def _(server):
 @story.absent("GET /v1/chat/completions", "stored chats")
 def _(server):
     sync(server).chat.completions.list()
+
+
+@story.absent("POST /v1/moderations", "judging texts: no local model does it")
+def _(server):
+    sync(server).moderations.create(model="omni-moderation-latest", input="I like cats.")
+
+
+@story.absent("POST /v1/responses/compact", "long conversations made shorter")
+def _(server):
+    sync(server).responses.compact(model=LLM, input="Hello")
+
+
+@story.absent("POST /v1/realtime/calls", "WebRTC")
+def _(server):
+    sync(server).realtime.calls.create(sdp="v=0")
+
+
+@story.absent("WS /v1/live/sessions", "GPT-Live")
+def _(server):
+    sync(server).get("/live/sessions", cast_to=object)
 
 
 run_story(story)

@@ -1,4 +1,4 @@
-"""OpenAI's Python client: plain completions, embeddings, moderations."""
+"""OpenAI's Python client: plain completions, embeddings."""
 
 import base64
 import math
@@ -8,7 +8,7 @@ from sdk import EMBEDDING, LLM, asynchronous, sync
 from story import Story, expect, run_story
 
 story = Story("openai Python")
-COMPLETIONS, EMBEDDINGS, MODERATIONS = "POST /v1/completions", "POST /v1/embeddings", "POST /v1/moderations"
+COMPLETIONS, EMBEDDINGS = "POST /v1/completions", "POST /v1/embeddings"
 
 
 @story.works(COMPLETIONS, "a text is gone on with, whole and streamed")
@@ -80,15 +80,6 @@ def _(server):
 @story.refused(EMBEDDINGS, "more dimensions than the model has are refused", param="dimensions")
 def _(server):
     embed(server, "a cat", dimensions=100_000)
-
-
-@story.works(MODERATIONS, "a text is judged by category, with scores")
-def _(server):
-    answer = sync(server).moderations.create(model="omni-moderation-latest", input=["I like cats.", "Hello."])
-    expect(len(answer.results) == 2 and answer.id, answer)
-    result = answer.results[0]
-    expect(result.flagged is False and result.categories.violence is False, result)
-    expect(0 <= result.category_scores.violence <= 1, result)
 
 
 run_story(story)
