@@ -270,10 +270,14 @@ fn the_last_word_of_a_name_is_found() {
     }
 }
 
-/// The names of the types and modules that a text declares.
+/// The names of the types and modules that a text declares. What is indented and a `type` is named by
+/// the trait that it is for.
 fn declared_names(text: &str) -> Vec<&str> {
     let mut names = Vec::new();
     for line in text.lines() {
+        if line.starts_with("    type ") {
+            continue;
+        }
         let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
         if matches!(words.next(), Some("struct" | "enum" | "trait" | "mod" | "type")) {
             let name = words.next().unwrap_or_default();
