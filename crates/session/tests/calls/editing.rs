@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_inference::{Message, Role};
 use trunkline_session::{Direction, ItemKey, ReplyOrder};
-use trunkline_turn::{ReplyId, TurnId};
+use trunkline_turn::{Place, ReplyId, TurnId};
 
 use crate::stage::Call;
 
@@ -15,7 +15,12 @@ fn order() -> Direction {
     Direction::Reply(Box::default())
 }
 
-fn insert(item: u64, after: Option<Option<ItemKey>>, text: &str) -> Direction {
+fn insert(item: u64, place: Place, text: &str) -> Direction {
+    let after = match place {
+        Place::First => Some(None),
+        Place::Behind(before) => Some(Some(before)),
+        Place::Last => None,
+    };
     Direction::Insert { item, after, message: Message::new(Role::User, text) }
 }
 
@@ -33,10 +38,10 @@ async fn items_are_put_where_they_belong_and_taken_out() {
     let turn = ItemKey::Turn(TurnId(1));
     let reply = ItemKey::Reply(ReplyId(1));
     let (chat, refused) = chat_after(&[
-        insert(1, None, "last"),
-        insert(2, Some(None), "first"),
-        insert(3, Some(Some(turn)), "between"),
-        insert(4, Some(Some(ItemKey::Placed(9))), "nowhere"),
+        insert(1, Place::Last, "last"),
+        insert(2, Place::First, "first"),
+        insert(3, Place::Behind(turn), "between"),
+        insert(4, Place::Behind(ItemKey::Placed(9)), "nowhere"),
         Direction::Remove(reply),
         Direction::Remove(reply),
         Direction::Remove(ItemKey::Placed(1)),
@@ -84,7 +89,7 @@ async fn history_is_put_in_before_anybody_speaks() {
     let call = Call::directed(&[(1000, 1000, QUESTION)], &["At nine."]);
     let assistant = Message::new(Role::Assistant, "Hello Ann.");
     let orders = [
-        (100, insert(1, None, "I am Ann.")),
+        (100, insert(1, Place::Last, "I am Ann.")),
         (100, Direction::Insert { item: 2, after: None, message: assistant }),
     ];
     let played = call.orders(&orders, 5000).play().await;

@@ -1,6 +1,7 @@
 //! Whole calls with fake models and a scripted caller, in virtual time.
 
 mod any;
+mod anything;
 mod directing;
 mod editing;
 mod ending;

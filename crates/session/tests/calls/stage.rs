@@ -151,7 +151,7 @@ impl Call {
             std::future::pending::<()>().await;
         };
         let reason = tokio::select! {
-            reason = Session::new(leg, plan, watch).run() => reason,
+            reason = Box::pin(Session::new(leg, plan, watch).run()) => reason,
             () = stopping => unreachable!("it waits for ever"),
         };
         let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -233,10 +233,11 @@ pub(crate) fn chat_lines(chat: &Chat) -> Vec<String> {
         Role::Assistant => format!("assistant: {text}"),
         Role::Tool => format!("tool: {text}"),
     };
-    let calls = |m: &Message| -> String {
-        m.tool_calls.iter().map(|call| format!(" [{}]", call.name)).collect()
+    let with_calls = |m: &Message| {
+        let calls: Vec<&str> = m.tool_calls.iter().map(|call| call.name.as_str()).collect();
+        let calls = if calls.is_empty() { String::new() } else { format!(" {calls:?}") };
+        line(m.role, &m.content) + &calls
     };
-    let with_calls = |m: &Message| -> String { line(m.role, &m.content) + &calls(m) };
     chat.messages.iter().map(with_calls).collect()
 }
 

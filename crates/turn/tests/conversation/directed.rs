@@ -92,17 +92,17 @@ fn words_that_are_late_or_lost_lose_the_turn_alone() {
 fn a_cleared_turn_begins_anew() {
     check_directed(
         taking(Taking::Manual),
-        r#"
+        r"
         0 answered
         > open anew
         1000 clear
         > shut
         > open anew
-        "#,
+        ",
     );
     check_directed(
         config(),
-        r#"
+        r"
         0 answered
         1064 speech
         > open
@@ -117,7 +117,7 @@ fn a_cleared_turn_begins_anew() {
         1800 clear
         > spoke until 1800
         > shut
-        "#,
+        ",
     );
 }
 

@@ -39,6 +39,20 @@ pub(super) struct World {
     books: Books,
 }
 
+/// How the outgoing line stands.
+#[derive(Default)]
+struct Line {
+    is_paused: bool,
+    is_held: bool,
+}
+
+/// What was told of the caller's voice.
+#[derive(Default)]
+struct Voice {
+    speaks: bool,
+    has_committed: bool,
+}
+
 #[derive(Default)]
 struct Books {
     is_open: bool,
@@ -50,10 +64,8 @@ struct Books {
     stopped: Option<ReplyId>,
     whole: Option<ReplyId>,
     commits: Vec<Ask>,
-    has_committed: bool,
-    is_paused: bool,
-    is_held: bool,
-    speaks: bool,
+    line: Line,
+    voice: Voice,
     orders: u64,
     placed: u64,
     truncated: Vec<ReplyId>,
@@ -88,8 +100,8 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, input: Input) {
-        let is_held = self.books.is_held && input != Input::Resumed;
-        self.books.is_held = is_held || input == Input::Held;
+        let is_held = self.books.line.is_held && input != Input::Resumed;
+        self.books.line.is_held = is_held || input == Input::Held;
         self.conversation.handle(self.now, input);
         self.drain();
     }
@@ -139,7 +151,7 @@ impl World {
                 assert_eq!(ask.0, self.books.asks + 1, "questions are numbered");
                 self.books.asks = ask.0;
                 self.books.commits.push(*ask);
-                self.books.has_committed = true;
+                self.books.voice.has_committed = true;
             }
             Command::FinalizeWords(ask) => {
                 assert!(self.books.is_open, "only an open ear can be asked");
@@ -150,24 +162,24 @@ impl World {
             Command::PrepareReply { reply, cause } => self.prepare(*reply, cause),
             Command::ReleaseReply { reply } => {
                 let is_alone = !self.replies.values().any(|stage| is_out(*stage));
-                let may_be_paused = self.books.is_held || !is_alone;
-                assert!(!self.books.is_paused || may_be_paused, "nobody would hear it");
+                let may_be_paused = self.books.line.is_held || !is_alone;
+                assert!(!self.books.line.is_paused || may_be_paused, "nobody would hear it");
                 self.move_reply(*reply, &[Stage::Prepared], Stage::Released);
             }
             // It is the line that is paused, with all that waits on it.
             Command::PauseReply { reply } => {
                 assert!(is_out(self.replies[reply]));
-                self.books.is_paused = true;
+                self.books.line.is_paused = true;
             }
             Command::ResumeReply { .. } => {
-                assert!(self.books.is_paused, "goes on, but was not paused");
-                self.books.is_paused = false;
+                assert!(self.books.line.is_paused, "goes on, but was not paused");
+                self.books.line.is_paused = false;
             }
             Command::StopReply { reply } => {
                 let was_out = self.replies.get(reply).is_some_and(|stage| is_out(*stage));
                 if was_out {
                     self.books.stopped = Some(*reply);
-                    self.books.is_paused = false;
+                    self.books.line.is_paused = false;
                 }
                 let any = [Stage::Prepared, Stage::Released, Stage::Failed];
                 self.move_reply(*reply, &any, Stage::Over);
@@ -247,23 +259,9 @@ impl World {
                     self.replies.insert(*reply, Stage::Failed);
                 }
             }
-            Event::ReplyStarted { reply, cause } => match self.replies.get(reply) {
-                Some(stage) => assert_ne!(*stage, Stage::Prepared),
-                // It waited for the line and was cancelled before it was made.
-                None => {
-                    assert!(cause.fixed_text().is_none());
-                    self.replies.insert(*reply, Stage::Over);
-                }
-            },
-            Event::SpeechStarted { at } => {
-                assert!(!self.books.speaks && *at <= self.now, "speaks twice");
-                assert_ne!(self.config.taking, Taking::Manual);
-                self.books.speaks = true;
-            }
-            Event::SpeechStopped { at } => {
-                assert!(self.books.speaks && *at <= self.now, "stop follows start");
-                self.books.speaks = false;
-            }
+            Event::ReplyStarted { reply, cause } => self.note_start(*reply, cause),
+            Event::SpeechStarted { at } => self.note_speech(*at, true),
+            Event::SpeechStopped { at } => self.note_speech(*at, false),
             Event::TurnFailed { .. } => assert!(self.may_end_a_turn()),
             Event::ToolCalled { reply, .. } => assert!(self.replies.contains_key(reply)),
             Event::FellIdle { from, to } => {
@@ -278,9 +276,25 @@ impl World {
         }
     }
 
+    fn note_start(&mut self, reply: ReplyId, cause: &ReplyCause) {
+        if let Some(stage) = self.replies.get(&reply) {
+            assert_ne!(*stage, Stage::Prepared);
+        } else {
+            // It waited for the line and was cancelled before it was made.
+            assert!(cause.fixed_text().is_none());
+            self.replies.insert(reply, Stage::Over);
+        }
+    }
+
+    fn note_speech(&mut self, at: Instant, speaks: bool) {
+        assert_ne!(self.books.voice.speaks, speaks, "stop follows start");
+        assert!(at <= self.now, "nobody knows what is to come");
+        self.books.voice.speaks = speaks;
+    }
+
     /// Whether nobody is told to speak, but for over a committed turn's words.
     fn may_end_a_turn(&self) -> bool {
-        !self.books.speaks || self.books.has_committed
+        !self.books.voice.speaks || self.books.voice.has_committed
     }
 
     fn check_transcript(&self) {
