@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     future::{Future, pending, poll_fn},
     pin::Pin,
-    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -12,13 +11,17 @@ use std::{
 use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use trunkline_audio::{Frame, MediaTime, level};
+use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
     ModelError, SttInput, SttOptions, Transcript, TranscriptStream, VadScore, VadStream,
 };
 use trunkline_turn::{DetectorConfig, Evidence, SpeechDetector, SpeechEdge, Taking};
 
 use crate::{Agent, Models};
+
+mod past;
+
+use past::Past;
 
 /// Frames on their way to the voice-activity lane, 5 s. When full the new frame is dropped and counted.
 const VAD_QUEUE: usize = 250;
@@ -27,9 +30,6 @@ const STT_QUEUE: usize = 3000;
 /// Sound kept from before speech was noticed: voice activity takes about 100 ms to be sure, and the
 /// recognizer wants to hear the first consonant whole.
 const PRE_ROLL: Duration = Duration::from_millis(500);
-/// What the end-of-turn model looks at.
-const TAIL_SECONDS: usize = 8;
-const HZ: usize = 16_000;
 /// Turns whose words are awaited after they were committed. When full the oldest is given up: the
 /// conversation no longer waits for it.
 const COMMITTED: usize = 16;
@@ -93,19 +93,6 @@ struct Manual {
     lost: Option<String>,
     /// Turns that are over, and what was asked about them.
     committed: VecDeque<(u32, Turn)>,
-}
-
-/// The last seconds of sound, and when they were heard.
-#[derive(Default)]
-struct Past {
-    frames: VecDeque<Frame>,
-    heard_at: Option<(Instant, MediaTime)>,
-    /// Where the turn that is heard began.
-    turn_from: MediaTime,
-    /// What was heard before belongs to no turn any more.
-    settled: MediaTime,
-    dropped: u64,
-    last_window: MediaTime,
 }
 
 impl Hearing {
@@ -338,67 +325,6 @@ async fn next_score(score: &mut Option<Score>) -> Result<f32, ModelError> {
     match score {
         Some(score) => score.await,
         None => pending().await,
-    }
-}
-
-impl Past {
-    fn push(&mut self, now: Instant, frame: Frame, full: bool) {
-        if full {
-            self.dropped += 1;
-            if self.dropped.is_power_of_two() {
-                tracing::warn!(frames = self.dropped, "the models cannot keep up: frames dropped");
-            }
-        }
-        self.heard_at = Some((now, frame.end()));
-        self.frames.push_back(frame);
-        let keep = MediaTime::from_ms(TAIL_SECONDS as u64 * 1000);
-        while self.frames.len() > 1
-            && self
-                .frames
-                .back()
-                .zip(self.frames.front())
-                .is_some_and(|(b, f)| b.end().since(f.at()) > keep)
-        {
-            self.frames.pop_front();
-        }
-    }
-
-    /// A turn begins, and began this long ago.
-    fn mark_turn(&mut self, ago: Duration) {
-        let ago = MediaTime::from_ms(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-        self.turn_from = self.heard_to().since(ago).max(self.settled);
-    }
-
-    /// Where the sound ends.
-    fn heard_to(&self) -> MediaTime {
-        self.heard_at.map_or(MediaTime::ZERO, |(_, end)| end)
-    }
-
-    /// The sound of the turn, as far as it is kept.
-    fn turn(&self) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().filter(|frame| frame.at() >= self.turn_from)
-    }
-
-    /// The turn's last seconds. What was before it would only confuse: the model learned on turns
-    /// with nothing before them.
-    fn tail(&self) -> Arc<[i16]> {
-        let mut samples = Vec::with_capacity(TAIL_SECONDS * HZ);
-        for frame in self.turn() {
-            samples.extend_from_slice(frame.samples());
-        }
-        let skip = samples.len().saturating_sub(TAIL_SECONDS * HZ);
-        samples.split_off(skip).into()
-    }
-
-    fn instant_of(&self, media: MediaTime) -> Option<Instant> {
-        let (now, end) = self.heard_at?;
-        now.checked_sub(end.since(media).to_duration())
-    }
-
-    /// Loudness of the frame that ends at or just before `end`.
-    fn level_before(&self, end: MediaTime) -> f32 {
-        let frame = self.frames.iter().rev().find(|f| f.end() <= end);
-        frame.map_or(-100.0, |f| level::rms_dbfs(f.samples()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the hearing promises.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt, stream};
 use trunkline_inference::{EndOfTurn, HearingStream, SpeechToText};
 use trunkline_testkit::{FakeEndOfTurn, Fakes, World};
 use trunkline_turn::TurnConfig;
 
-use super::*;
+use super::{past::HZ, *};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
