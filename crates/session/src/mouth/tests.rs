@@ -290,7 +290,8 @@ async fn the_leg_is_told_each_clause_with_its_space_and_the_end() {
     say_unheard(&mut mouth, FIRST, &mut leg).await;
     let ms = Duration::from_millis;
     let spoke = |text: &str, duration| News::Spoke { reply: FIRST, text: text.into(), duration };
-    let made = News::ReplyMade { reply: FIRST, usage: Usage::default() };
+    let usage = Usage { prompt: 5, generated: 3, ..Usage::default() };
+    let made = News::ReplyMade { reply: FIRST, usage };
     assert_eq!(leg.0, [spoke("Yes.", ms(200)), spoke(" We are.", ms(400)), made]);
 }
 

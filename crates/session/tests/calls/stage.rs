@@ -52,7 +52,7 @@ impl Call {
             instructions: "Be brief.".into(),
             voice: Voice::default(),
             language: Some("en".into()),
-            max_reply_tokens: 100,
+            max_reply_tokens: 1000,
             temperature: 0.0,
             turn: turn_config(),
             detector: DetectorConfig::default(),
