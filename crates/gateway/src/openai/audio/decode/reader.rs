@@ -6,6 +6,7 @@ use std::{
 };
 
 use symphonia::core::{
+    audio::Channels,
     codecs::{
         audio::{AudioDecoder, AudioDecoderOptions},
         registry::CodecRegistry,
@@ -98,7 +99,7 @@ fn first_sound(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>)
     let main = format.default_track(TrackType::Audio).filter(is_sound);
     let track = main.or_else(|| format.tracks().iter().find(is_sound)).ok_or_else(no_sound)?;
     let codec = track.codec_params.as_ref().and_then(|c| c.audio()).ok_or_else(no_sound)?;
-    let channels = codec.channels.as_ref().map_or(1, |channels| channels.count());
+    let channels = codec.channels.as_ref().map_or(1, Channels::count);
     if channels > CHANNELS {
         return Err(unreadable(format!("it has {channels} channels")));
     }
