@@ -42,7 +42,7 @@ pub(crate) enum ClientEvent {
     #[serde(rename = "conversation.item.truncate")]
     Truncate { item_id: String, content_index: u32, audio_end_ms: u64 },
     #[serde(rename = "response.create")]
-    Respond { response: Option<ResponseWire> },
+    Respond { response: Option<Box<ResponseWire>> },
     #[serde(rename = "response.cancel")]
     Cancel { response_id: Option<String> },
 }
@@ -136,7 +136,7 @@ fn read_event(json: Value) -> Result<ClientEvent, Fault> {
         _ => "",
     };
     if let Some(response) = json.get("response").filter(|r| field == "response" && !r.is_null()) {
-        let response = parse(response.clone(), field)?;
+        let response = Box::new(parse(response.clone(), field)?);
         return Ok(ClientEvent::Respond { response: Some(response) });
     }
     serde_json::from_value(json).map_err(|error| {

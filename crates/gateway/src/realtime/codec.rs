@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_second_of_any_codec_is_a_second_heard() {
-        assert_eq!(decoded(Codec::Pcm, &[&[0; 48_000]]).len(), 16_000);
+        assert_eq!(decoded(Codec::Pcm, &[&vec![0; 48_000]]).len(), 16_000);
         assert_eq!(decoded(Codec::Ulaw, &[&[0xff; 8_000]]).len(), 16_000);
         assert_eq!(decoded(Codec::Alaw, &[&[0xd5; 8_000]]).len(), 16_000);
     }

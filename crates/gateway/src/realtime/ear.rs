@@ -216,11 +216,11 @@ mod tests {
         for _ in 0..count {
             *now += TICK;
             for input in ear.tick(*now, pace) {
-                seen.push(match input {
-                    LegInput::Audio(frame) if frame.samples()[0] == 7 => '#',
-                    LegInput::Audio(_) => '.',
-                    LegInput::Directed(_) => '!',
-                    other => panic!("{other:?}"),
+                let is_loud = |frame: &Frame| frame.samples()[0] == 7;
+                seen.push(if let LegInput::Audio(frame) = &input {
+                    if is_loud(frame) { '#' } else { '.' }
+                } else {
+                    '!'
                 });
             }
             seen.push('|');

@@ -84,12 +84,12 @@ impl Item {
 }
 
 impl Items {
-    /// Puts an item in; the id of the one before it. `None` where there is no such place.
-    pub(crate) fn insert(&mut self, item: Item, place: &Place) -> Option<Option<String>> {
+    /// Puts an item in, at the end where there is no such place; the id of the one before it.
+    pub(crate) fn insert(&mut self, item: Item, place: &Place) -> Option<String> {
         let at = match place {
             Place::End => self.list.len(),
             Place::First => 0,
-            Place::After(id) => self.position(id)? + 1,
+            Place::After(id) => self.position(id).map_or(self.list.len(), |at| at + 1),
         };
         let before = at.checked_sub(1).and_then(|before| self.list.get(before));
         let before = before.map(|item| item.id.clone());
@@ -97,7 +97,7 @@ impl Items {
         if self.list.len() > ITEMS {
             self.list.remove(0);
         }
-        Some(before)
+        before
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&Item> {
@@ -112,10 +112,10 @@ impl Items {
         self.list.iter_mut().find(|item| item.key == Some(key))
     }
 
-    /// The id of the item before one that is here.
-    pub(crate) fn before(&self, id: &str) -> Option<Option<String>> {
-        let before = self.position(id)?.checked_sub(1).and_then(|before| self.list.get(before));
-        Some(before.map(|item| item.id.clone()))
+    /// The id of the item before one.
+    pub(crate) fn before(&self, id: &str) -> Option<String> {
+        let before = self.list.get(self.position(id)?.checked_sub(1)?)?;
+        Some(before.id.clone())
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<Item> {
@@ -143,11 +143,12 @@ mod tests {
     #[test]
     fn an_item_knows_the_one_before_it() {
         let mut items = Items::default();
-        assert_eq!(items.insert(item("b"), &Place::End), Some(None));
-        assert_eq!(items.insert(item("d"), &Place::End), Some(Some("b".into())));
-        assert_eq!(items.insert(item("a"), &Place::First), Some(None));
-        assert_eq!(items.insert(item("c"), &Place::After("b".into())), Some(Some("b".into())));
-        assert_eq!(items.insert(item("x"), &Place::After("y".into())), None);
+        assert_eq!(items.insert(item("b"), &Place::End), None);
+        assert_eq!(items.insert(item("d"), &Place::End), Some("b".into()));
+        assert_eq!(items.insert(item("a"), &Place::First), None);
+        assert_eq!(items.insert(item("c"), &Place::After("b".into())), Some("b".into()));
+        assert_eq!(items.before("c"), Some("b".into()));
+        assert_eq!(items.before("a"), None);
         assert_eq!(items.last(), Some("d"));
         assert_eq!(items.remove("d").unwrap().id, "d");
         assert_eq!(items.last(), Some("c"));

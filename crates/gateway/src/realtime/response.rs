@@ -113,7 +113,7 @@ impl Response {
             })
         };
         let key = ItemKey::Call(self.reply, number);
-        self.add_item(&item_id, key, item("in_progress", ""), items, wire);
+        self.add_item(key, item("in_progress", ""), items, wire);
         let place = json!({
             "response_id": self.id, "item_id": item_id, "output_index": index, "call_id": call_id,
         });
@@ -171,7 +171,7 @@ impl Response {
         };
         let item_status = if matches!(status, Status::Completed) { name } else { "incomplete" };
         self.close(item_status, items, wire);
-        let mut response = self.json(name, Some(usage_json(usage)));
+        let mut response = self.json(name, Some(&usage_json(usage)));
         response["status_details"] = details;
         wire.send("response.done", json!({ "response": response }));
     }
@@ -181,8 +181,8 @@ impl Response {
         if self.message.is_none() {
             let item_id = wire.ids.next("item");
             let index = self.output.len();
-            let item = message(&item_id, "in_progress", json!([]));
-            self.add_item(&item_id, ItemKey::Reply(self.reply), item, items, wire);
+            let item = message(&item_id, "in_progress", &json!([]));
+            self.add_item(ItemKey::Reply(self.reply), item, items, wire);
             let opened = Message { item_id, index, modality, text: String::new() };
             let fields = with(self.place(&opened), &json!({ "part": opened.part() }));
             wire.send("response.content_part.added", fields);
@@ -211,24 +211,18 @@ impl Response {
         };
         let part = json!({ "part": message.part() });
         wire.send("response.content_part.done", with(place, &part));
-        let item = self::message(&message.item_id, status, json!([content]));
+        let item = self::message(&message.item_id, status, &json!([content]));
         self.finish_item(message.index, item, items, wire);
     }
 
-    fn add_item(
-        &mut self,
-        id: &str,
-        key: ItemKey,
-        json: Value,
-        items: &mut Items,
-        wire: &mut Wire,
-    ) {
+    fn add_item(&mut self, key: ItemKey, json: Value, items: &mut Items, wire: &mut Wire) {
         let index = self.output.len();
         let fields = json!({ "response_id": self.id, "output_index": index, "item": json });
         wire.send("response.output_item.added", fields);
         if self.shape.conversation.is_some() {
-            let item = Item::new(id.to_owned(), Some(key), json.clone());
-            let previous = items.insert(item, &Place::End).flatten();
+            let id = json["id"].as_str().unwrap_or_default().to_owned();
+            let item = Item::new(id, Some(key), json.clone());
+            let previous = items.insert(item, &Place::End);
             let fields = json!({ "previous_item_id": previous, "item": json });
             wire.send("conversation.item.added", fields);
         }
@@ -238,10 +232,9 @@ impl Response {
     fn finish_item(&mut self, index: usize, json: Value, items: &mut Items, wire: &mut Wire) {
         let id = json["id"].as_str().unwrap_or_default();
         // An item that its client deleted meanwhile is not told again.
-        if let Some(previous) = items.before(id) {
-            if let Some(item) = items.get_mut(id) {
-                item.json = json.clone();
-            }
+        if let Some(item) = items.get_mut(id) {
+            item.json = json.clone();
+            let previous = items.before(id);
             let fields = json!({ "previous_item_id": previous, "item": json });
             wire.send("conversation.item.done", fields);
         }
@@ -259,7 +252,7 @@ impl Response {
         })
     }
 
-    fn json(&self, status: &str, usage: Option<Value>) -> Value {
+    fn json(&self, status: &str, usage: Option<&Value>) -> Value {
         let modality = match self.shape.modality {
             Modality::Audio => "audio",
             Modality::Text => "text",
@@ -284,7 +277,7 @@ impl Message {
     }
 }
 
-fn message(id: &str, status: &str, content: Value) -> Value {
+fn message(id: &str, status: &str, content: &Value) -> Value {
     json!({
         "id": id, "object": "realtime.item", "type": "message", "status": status,
         "role": "assistant", "content": content,

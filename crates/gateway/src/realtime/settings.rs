@@ -34,7 +34,7 @@ const BETA: [(&str, &str); 9] = [
 /// How much sound may wait at the client: it takes all that is made.
 const LEAD: Duration = Duration::from_hours(24);
 /// The longest session, as OpenAI's.
-pub(crate) const SESSION_TIME: Duration = Duration::from_mins(60);
+pub(crate) const SESSION_TIME: Duration = Duration::from_hours(1);
 /// A client that says nothing is not asked whether it is there.
 const NEVER: Duration = Duration::from_hours(24);
 

@@ -121,7 +121,9 @@ impl Translator {
                 let heard = Duration::from_millis(audio_end_ms);
                 self.truncate(now, &item_id, content_index, heard)
             }
-            ClientEvent::Respond { response } => self.respond(response, event_id),
+            ClientEvent::Respond { response } => {
+                self.respond(response.map(|response| *response), event_id)
+            }
             ClientEvent::Cancel { response_id } => self.cancel(response_id.as_deref(), event_id),
         }
     }

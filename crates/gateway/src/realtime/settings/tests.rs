@@ -8,7 +8,7 @@ use crate::realtime::house::tests::house;
 
 fn updated(patch: &Value) -> Result<Settings, Fault> {
     let house = house();
-    let settings = Settings::new(Kind::Realtime, Some("gpt-realtime"), &house).unwrap();
+    let settings = Settings::new(Kind::Realtime, Some("gpt-realtime"), &house)?;
     settings.updated(patch.as_object().unwrap(), &house, false)
 }
 

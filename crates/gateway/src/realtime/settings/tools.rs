@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn read(wire: Value) -> Result<Vec<Tool>, Fault> {
-        let wire: Vec<ToolWire> = serde_json::from_value(wire).unwrap();
+        let wire: Vec<ToolWire> = crate::realtime::settings::parse(wire, "session")?;
         tools(&wire, "session")
     }
 

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     fn turns(detection: Value) -> Result<Turns, Fault> {
-        Turns::new(serde_json::from_value(detection).unwrap())
+        Turns::new(crate::realtime::settings::parse(detection, "session")?)
     }
 
     fn applied(detection: Value) -> (TurnConfig, DetectorConfig) {

@@ -64,7 +64,7 @@ impl Translator {
     /// `conversation.item.added` and `done`.
     pub(super) fn show_item(&mut self, item: Item, place: &Place) {
         let json = item.json.clone();
-        let previous = self.conversation.items.insert(item, place).flatten();
+        let previous = self.conversation.items.insert(item, place);
         let fields = json!({ "previous_item_id": previous, "item": json });
         self.wire.send("conversation.item.added", fields.clone());
         self.wire.send("conversation.item.done", fields);

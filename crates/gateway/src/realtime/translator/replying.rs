@@ -30,7 +30,7 @@ const RESPONSES: usize = 32;
 /// Cancellations that may wait for an answer; of more the oldest is forgotten.
 const CANCELS: usize = 64;
 /// How long a reply that was ordered while the one before it still sounds is ordered again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// And how often.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -71,8 +71,16 @@ struct Waits {
 #[derive(Debug)]
 struct Cancel {
     reply: Option<ReplyId>,
-    /// Who is told when there is nothing to cancel: the event's id, nobody for one of ours.
-    told: Option<Option<String>>,
+    asker: Asker,
+}
+
+/// Who is told when there is nothing to cancel.
+#[derive(Debug)]
+enum Asker {
+    /// The client, with the id of its event.
+    Client(Option<String>),
+    /// Nobody: we asked.
+    Nobody,
 }
 
 impl Replying {
@@ -260,13 +268,13 @@ impl Translator {
                 .find(|(response, _)| response.shape.conversation.is_some())
                 .map(|(response, _)| response.reply),
         };
-        self.stop(Cancel { reply, told: Some(event_id.map(str::to_owned)) });
+        self.stop(Cancel { reply, asker: Asker::Client(event_id.map(str::to_owned)) });
         Ok(())
     }
 
     /// The client has stopped playing a reply by itself.
     pub(super) fn stop_quietly(&mut self, reply: ReplyId) {
-        self.stop(Cancel { reply: Some(reply), told: None });
+        self.stop(Cancel { reply: Some(reply), asker: Asker::Nobody });
     }
 
     fn stop(&mut self, cancel: Cancel) {
@@ -279,8 +287,9 @@ impl Translator {
 
     pub(super) fn cancel_refused(&mut self) {
         let cancel = self.replying.cancels.pop_front();
-        if let Some(told) = cancel.map_or(Some(None), |cancel| cancel.told) {
-            self.wire.fault(&nothing_to_cancel(), told.as_deref());
+        match cancel.map_or(Asker::Client(None), |cancel| cancel.asker) {
+            Asker::Client(event_id) => self.wire.fault(&nothing_to_cancel(), event_id.as_deref()),
+            Asker::Nobody => {}
         }
     }
 

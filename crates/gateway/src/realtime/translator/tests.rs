@@ -160,10 +160,11 @@ fn shown(event: &Value) -> String {
 }
 
 fn ordered(direction: &Direction) -> String {
-    match direction {
-        Direction::Become(agent) => {
-            format!("Become {:?} {:?} {:?}", agent.instructions, agent.turn.taking, agent.modality)
-        }
-        other => format!("{other:?}"),
+    if let Direction::Become(agent) = direction {
+        return format!(
+            "Become {:?} {:?} {:?}",
+            agent.instructions, agent.turn.taking, agent.modality
+        );
     }
+    format!("{direction:?}")
 }
