@@ -31,6 +31,12 @@ fn real_openais_python_client_finds_everything_it_asks_for() {
 
 #[test]
 #[ignore = "needs models"]
+fn real_openais_clients_have_texts_embedded() {
+    all_hold(&["openai_embeddings", "node_embeddings"], Models::Real, "");
+}
+
+#[test]
+#[ignore = "needs models"]
 fn real_openais_python_client_is_heard_and_spoken_to() {
     all_hold(&["openai_transcriptions", "openai_speech"], Models::Real, "");
 }

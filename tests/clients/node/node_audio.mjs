@@ -1,24 +1,12 @@
-// OpenAI's Node client: embeddings, speech in and out.
-import { EMBEDDING, SUNDAY, TTS, WHISPER, connect, shareHeard, speak, sundayFile } from './sdk.mjs';
+// OpenAI's Node client: speech in and out.
+import { SUNDAY, TTS, WHISPER, connect, shareHeard, speak, sundayFile } from './sdk.mjs';
 import { Story, expect } from './story.mjs';
 import { toFile } from 'openai';
 
 const story = new Story('openai Node');
-const [EMBEDDINGS, HEAR, SPEAK] = ['POST /v1/embeddings', 'POST /v1/audio/transcriptions', 'POST /v1/audio/speech'];
+const [HEAR, SPEAK] = ['POST /v1/audio/transcriptions', 'POST /v1/audio/speech'];
 const TRANSLATE = 'POST /v1/audio/translations';
 const MODELS = { models: true };
-
-story.works(EMBEDDINGS, 'what the client asks for by default, base64, is the floats it asks for otherwise', async (server) => {
-  const embed = (options) => connect(server).embeddings.create({ model: EMBEDDING, input: 'a cat', ...options });
-  const [decoded, floats] = [await embed(), await embed({ encoding_format: 'float' })].map((it) => it.data[0].embedding);
-  expect(decoded.length === floats.length && decoded.length > 100, [decoded.length, floats.length]);
-  expect(decoded.every((value, i) => Math.abs(value - floats[i]) < 1e-5), 'they differ');
-});
-
-story.works(EMBEDDINGS, 'several texts are embedded in order, with usage', async (server) => {
-  const answer = await connect(server).embeddings.create({ model: EMBEDDING, input: ['a cat', 'a dog'] });
-  expect(answer.data.map((it) => it.index).join() === '0,1' && answer.usage.prompt_tokens > 0, answer.usage);
-});
 
 const hear = async (server, options = {}) =>
   connect(server).audio.transcriptions.create({ file: await sundayFile(server), model: WHISPER, ...options });
@@ -55,7 +43,7 @@ story.works(TRANSLATE, 'English stays English', async (server) => {
 }, MODELS);
 
 story.works(SPEAK, 'every format comes with its own content type', async (server) => {
-  const types = { mp3: 'audio/mpeg', opus: 'audio/ogg', flac: 'audio/flac', wav: 'audio/wav' };
+  const types = { mp3: 'audio/mpeg', opus: 'audio/opus', flac: 'audio/flac', wav: 'audio/wav' };
   for (const [response_format, mime] of Object.entries(types)) {
     const answer = await connect(server).audio.speech.create({ model: TTS, voice: 'alloy', input: 'Hello.', response_format });
     const size = (await answer.arrayBuffer()).byteLength;

@@ -79,7 +79,8 @@ async def _(server):
 
 
 def over_socket(server, **options):
-    return openai.responses.LLM(model=LLM, base_url=server.base_url, api_key=server.key, **options)
+    # Over its socket the plugin takes the base URL for the whole address.
+    return openai.responses.LLM(model=LLM, base_url=f"{server.base_url}/responses", api_key=server.key, **options)
 
 
 @story.works(SOCKET, "responses.LLM.chat streams text, with usage")
@@ -107,7 +108,8 @@ async def _(server):
 
 @story.works(CREATE, "responses.LLM.chat over HTTP")
 async def _(server):
-    model = over_socket(server, use_websocket=False, max_output_tokens=60)
+    options = {"use_websocket": False, "max_output_tokens": 60}
+    model = openai.responses.LLM(model=LLM, base_url=server.base_url, api_key=server.key, **options)
     text, _, _ = await reply(model, conversation("Say hello."))
     expect(text, "no text")
 

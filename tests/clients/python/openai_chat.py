@@ -1,6 +1,7 @@
 """OpenAI's Python client: chats, streamed and whole, with tools and with structured output."""
 
 import json
+
 import openai
 from openai_visit import VISIT_QUESTION, Visit
 from sdk import LLM, asynchronous, sync
@@ -19,8 +20,6 @@ WEATHER = {
     },
 }
 PARIS = [{"role": "user", "content": "What is the weather in Paris? Use the tool."}]
-
-
 VISIT = [{"role": "user", "content": VISIT_QUESTION}]
 
 
@@ -260,7 +259,7 @@ def _(server):
     raise AssertionError("it was taken")
 
 
-@story.works(CHAT, "a chat longer than the model's memory is refused")
+@story.works(CHAT, "a chat longer than the model's memory is refused", models=True)
 def _(server):
     try:
         chat(server, [{"role": "user", "content": "word " * 20_000}])

@@ -4,11 +4,11 @@ import base64
 import io
 import json
 
+import av
 import numpy
-import openai
 import soundfile
 from sdk import TTS, WHISPER, asynchronous, sync
-from speech import read_wav, share_heard
+from speech import share_heard
 from story import Story, expect, run_story
 
 story = Story("openai Python")
@@ -36,16 +36,13 @@ def _(server):
 @story.works(SPEAK, "wav, flac and opus are read by others and sound for as long")
 def _(server):
     seconds = len(speak(server, response_format="pcm").read()) / 2 / RATE
-    for kind, mime in (("wav", "audio/wav"), ("flac", "audio/flac"), ("opus", "audio/ogg")):
+    for kind, mimes in (("wav", ["audio/wav"]), ("flac", ["audio/flac"]), ("opus", ["audio/opus", "audio/ogg"])):
         answer = speak(server, response_format=kind)
-        expect(answer.response.headers["content-type"].startswith(mime), (kind, answer.response.headers))
-        data = answer.read()
-        if kind == "wav":
-            samples, rate = read_wav(data)
-        else:
-            samples, rate = soundfile.read(io.BytesIO(data), dtype="int16")
+        expect(answer.response.headers["content-type"] in mimes, (kind, answer.response.headers))
+        with av.open(io.BytesIO(answer.read())) as file:
+            length = sum(frame.samples / frame.sample_rate for frame in file.decode(audio=0))
         # Voices draw the length of each sound anew.
-        expect(0.6 < len(samples) / rate / seconds < 1.7, (kind, len(samples) / rate, seconds))
+        expect(0.6 < length / seconds < 1.7, (kind, length, seconds))
 
 
 @story.works(SPEAK, "pcm is 24 kHz, 16 bits, one channel, and is understood", models=True)
@@ -56,16 +53,6 @@ def _(server):
     file = io.BytesIO()
     soundfile.write(file, samples, RATE, format="WAV")
     is_intelligible(server, ("speech.wav", file.getvalue()))
-
-
-@story.works(SPEAK, "AAC comes as ADTS frames, or is refused by name")
-def _(server):
-    try:
-        data = speak(server, response_format="aac").read()
-    except openai.BadRequestError as error:
-        expect(error.param == "response_format", error.body)
-        return
-    expect(data[0] == 0xFF and data[1] & 0xF0 == 0xF0, data[:8])
 
 
 @story.works(SPEAK, "with_streaming_response brings the first sound before the last is made", models=True)
@@ -134,6 +121,11 @@ def _(server):
 def _(server):
     options = {"model": "gpt-4o-mini-tts", "instructions": "Speak warmly.", "response_format": "pcm"}
     expect(len(speak(server, "Yes.", **options).read()) > 1000, "no sound")
+
+
+@story.refused(SPEAK, "AAC is refused: ask for mp3, opus, flac, wav or pcm", param="response_format")
+def _(server):
+    speak(server, response_format="aac")
 
 
 @story.refused(SPEAK, "an unknown voice is refused", param="voice")

@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import wave
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,9 +71,3 @@ def share_heard(said: str, heard: str) -> float:
     heard_words = set(words(heard))
     said_words = words(said)
     return sum(word in heard_words for word in said_words) / max(1, len(said_words))
-
-
-def read_wav(data: bytes) -> tuple[numpy.ndarray, int]:
-    """Samples and rate of a WAV file whose length may be left open, as that of a stream."""
-    with wave.open(io.BytesIO(data)) as file:
-        return numpy.frombuffer(file.readframes(min(file.getnframes(), len(data))), "<i2"), file.getframerate()
