@@ -158,7 +158,7 @@ def _(server):
 
 @story.works(CHAT, "a tool is called, and its result is spoken of", models=True)
 def _(server):
-    first = chat(server, PARIS, tools=[WEATHER], tool_choice="auto", temperature=0, max_tokens=60).choices[0]
+    first = chat(server, PARIS, tools=[WEATHER], tool_choice="auto", temperature=0, max_tokens=200).choices[0]
     expect(first.finish_reason == "tool_calls" and first.message.content is None, first)
     call = first.message.tool_calls[0]
     expect(call.type == "function" and call.function.name == "get_weather" and call.id, call)
