@@ -1,4 +1,4 @@
-//! Silero VAD, smart-turn, Piper and Kokoro through ONNX Runtime.
+//! Silero VAD, smart-turn, Piper, Kokoro and MiniLM through ONNX Runtime.
 //!
 //! Each model has a lane thread of its own. The runtime's library is loaded from a path, once a
 //! process; espeak-ng, which knows how words sound, is only ever a separate process.
@@ -14,6 +14,7 @@
 
 mod espeak;
 mod kokoro;
+mod minilm;
 mod piper;
 mod runtime;
 mod silero;
@@ -21,6 +22,7 @@ mod smart_turn;
 mod voice;
 
 pub use kokoro::{Kokoro, KokoroConfig};
+pub use minilm::{MiniLm, MiniLmConfig};
 pub use piper::{Piper, PiperConfig};
 pub use runtime::Runtime;
 pub use silero::{SileroConfig, SileroVad};
