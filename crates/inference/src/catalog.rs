@@ -134,6 +134,10 @@ pub enum EngineKind {
     Silero,
     /// The smart-turn end-of-turn scorer.
     SmartTurn,
+    /// MiniLM, which embeds texts, from `model.onnx` and `tokenizer.json`.
+    Minilm,
+    /// The GE2E speaker encoder, from `pretrained.pt`.
+    Ge2e,
     /// The ONNX Runtime library.
     Onnxruntime,
 }

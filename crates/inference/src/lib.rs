@@ -10,6 +10,8 @@ pub mod embedding;
 pub mod end_of_turn;
 pub mod error;
 pub mod lane;
+pub mod speaker;
+pub mod speakers;
 pub mod speech;
 pub mod transcript;
 pub mod voice_activity;
@@ -23,6 +25,8 @@ pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
 pub use lane::{Engine, Lane, Priority, Progress, SlotId, Slots};
+pub use speaker::SpeakerEncoder;
+pub use speakers::{Speakers, VoicedPart};
 pub use speech::{
     Clause, ClauseStream, SpeechPiece, SpeechStream, TextToSpeech, Voice, WordTiming,
 };

@@ -29,10 +29,11 @@ fn refused(changes: &[(&str, &str, &str)]) {
 #[test]
 fn the_built_in_catalog_has_the_sets_that_people_are_told_of() {
     let catalog = Catalog::built_in();
-    for (set, engines) in [("starter", 7), ("tiny", 6), ("a100", 6)] {
+    for (set, engines) in [("starter", 9), ("tiny", 8), ("a100", 8)] {
         let models = catalog.select(&[set]).unwrap();
         assert_eq!(models.len(), engines, "{set}");
-        for kind in [EngineKind::Whisper, EngineKind::Llama, EngineKind::Silero] {
+        for kind in [EngineKind::Whisper, EngineKind::Llama, EngineKind::Silero, EngineKind::Minilm]
+        {
             assert!(models.iter().any(|model| model.engine == kind), "{set}: {kind:?}");
         }
     }
@@ -69,7 +70,7 @@ fn names_are_models_or_sets_and_each_model_comes_once() {
     let catalog = Catalog::built_in();
     let models = catalog.select(&["silero-vad", "tiny", "whisper-base"]).unwrap();
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-    assert_eq!((names[0], names.len(), *names.last().unwrap()), ("silero-vad", 7, "whisper-base"));
+    assert_eq!((names[0], names.len(), *names.last().unwrap()), ("silero-vad", 9, "whisper-base"));
 }
 
 #[test]
