@@ -1,4 +1,6 @@
-//! From the configuration to engines at work. The only file that names a backend.
+//! From the configuration to engines at work. Only this file and those below it name a backend.
+
+mod programs;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -10,6 +12,7 @@ use trunkline_session::{Agent, Models};
 use trunkline_telephony::SipConfig;
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
+pub(crate) use self::programs::{ProgramModels, program_models};
 use crate::{
     config::{AgentConfig, ModelsConfig, SipSection},
     exit::Failure,
@@ -41,6 +44,8 @@ pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
         ("tts", config.tts.as_str()),
         ("vad", config.vad.as_str()),
         ("turn", config.end_of_turn.as_str()),
+        ("embed", config.embedding.as_str()),
+        ("speaker", config.speakers.as_str()),
         ("runtime", ONNX_RUNTIME),
     ];
     let catalog = Catalog::built_in();
@@ -150,7 +155,7 @@ fn engine(name: &str, role: &str, fit: &[EngineKind]) -> Result<EngineKind, Fail
     })
 }
 
-#[cfg(not(all(feature = "whisper", feature = "llama", feature = "onnx")))]
+#[cfg(not(all(feature = "whisper", feature = "llama", feature = "onnx", feature = "candle")))]
 fn not_built<T>(engine: &str) -> Result<T, Failure> {
     Err(Failure::unavailable(format!(
         "this program was built without the {engine} engine: build it with `--features local`"
@@ -257,7 +262,7 @@ mod onnx {
         VoiceActivity, on_device,
     };
 
-    fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
+    pub(super) fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
         Runtime::load(&config.dir.join(ONNX_RUNTIME).join("libonnxruntime.so"))
             .map_err(Failure::unavailable)
     }

@@ -18,7 +18,13 @@ use trunkline_gateway::{
 use trunkline_session::{CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
 
-use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, telemetry};
+use crate::{
+    assemble::{self, ProgramModels},
+    cli::ConfigArgs,
+    config::Config,
+    exit::Failure,
+    telemetry,
+};
 
 /// How long calls may go on after the order to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -36,19 +42,20 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
     let models = tokio::task::spawn_blocking(move || {
-        assemble::models(&loading.models, &mut |role, name| {
-            tracing::info!("loading the {role}: {name}");
-        })
+        let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
+        let models = assemble::models(&loading.models, &mut progress)?;
+        Ok::<_, Failure>((models, assemble::program_models(&loading.models, &mut progress)?))
     });
-    let models = tokio::select! {
-        models = models => models.map_err(Failure::new)??,
+    let (models, others) = tokio::select! {
+        models = models => models.map_err(Failure::new).flatten()?,
         () = stop.cancelled() => return desk.close().await,
     };
-    for load in models.lane_loads() {
+    let served = served(&config, &models, others);
+    for load in models.lane_loads().into_iter().chain(served.lane_loads()) {
         desk.metrics.watch_lane(load);
     }
     let sessions = Arc::new(Sessions::new(desk.observers.clone()));
-    desk.api.serve(served(&config, &models));
+    desk.api.serve(served);
     desk.api.open_realtime(RealtimeDesk {
         sessions: Arc::clone(&sessions),
         models: models.clone(),
@@ -141,13 +148,14 @@ impl Desk {
 }
 
 /// The models of calls as programs ask for them.
-fn served(config: &Config, models: &Models) -> Served {
+fn served(config: &Config, models: &Models, others: ProgramModels) -> Served {
     let names = &config.models;
     Served {
         llm: Named::new(&names.llm, Arc::clone(&models.llm)),
         stt: Named::new(&names.stt, Arc::clone(&models.stt)),
         tts: Named::new(&names.tts, Arc::clone(&models.tts)),
-        embedder: None,
+        embedder: others.embedder.map(|model| Named::new(&names.embedding, model)),
+        speakers: others.speakers.map(|model| Named::new(&names.speakers, model)),
         vad: Arc::clone(&models.vad),
     }
 }

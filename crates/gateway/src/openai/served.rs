@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use trunkline_inference::{
-    ChatModel, SpeechToText, TextEmbedder, TextToSpeech, VoiceActivity, lane::Load,
+    ChatModel, SpeakerEncoder, SpeechToText, TextEmbedder, TextToSpeech, VoiceActivity, lane::Load,
 };
 
 use super::aliases::{Aliases, ModelRole};
@@ -41,6 +41,8 @@ pub struct Served {
     pub tts: Named<dyn TextToSpeech>,
     /// Embeds texts, where one is configured.
     pub embedder: Option<Named<dyn TextEmbedder>>,
+    /// Tells speakers apart, where one is configured.
+    pub speakers: Option<Named<dyn SpeakerEncoder>>,
     /// Finds speech in uploads.
     pub vad: Arc<dyn VoiceActivity>,
 }
@@ -57,9 +59,11 @@ impl Served {
         own.into_iter().chain(embedder).map(|(name, role)| (Arc::clone(name), role)).collect()
     }
 
-    /// How busy the embedder's lane is; the others are those of calls.
+    /// How busy the lanes are that calls have no part in.
     pub fn lane_loads(&self) -> Vec<Arc<Load>> {
-        self.embedder.iter().filter_map(|embedder| embedder.model.lane_load()).collect()
+        let embedder = self.embedder.iter().filter_map(|embedder| embedder.model.lane_load());
+        let speakers = self.speakers.iter().filter_map(|encoder| encoder.model.lane_load());
+        embedder.chain(speakers).collect()
     }
 }
 

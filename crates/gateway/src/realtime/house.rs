@@ -74,6 +74,7 @@ pub(crate) mod tests {
             stt: Named::new("local-stt", Arc::clone(&models.stt)),
             tts: Named::new("local-tts", Arc::clone(&models.tts)),
             embedder: None,
+            speakers: None,
             vad: Arc::clone(&models.vad),
         }
     }

@@ -350,6 +350,7 @@ fn served(fakes: &Fakes) -> Served {
         stt: Named::new("fake-stt", models.stt),
         tts: Named::new("fake-tts", models.tts),
         embedder: None,
+        speakers: None,
         vad: models.vad,
     }
 }

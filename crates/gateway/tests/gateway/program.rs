@@ -45,6 +45,7 @@ impl Program {
             stt: Named::new("fake-stt", Arc::new(fakes.stt)),
             tts: Named::new("fake-tts", Arc::new(fakes.tts)),
             embedder: Some(Named::new("fake-embedder", Arc::new(FakeEmbedder))),
+            speakers: None,
             vad: Arc::new(fakes.vad),
         });
         Self { face, llm, _dir: dir }

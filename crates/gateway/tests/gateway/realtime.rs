@@ -194,6 +194,7 @@ impl House {
             stt: Named::new("local-stt", Arc::clone(&models.stt)),
             tts: Named::new("local-tts", Arc::clone(&models.tts)),
             embedder: None,
+            speakers: None,
             vad: Arc::clone(&models.vad),
         });
         let agent = Agent { instructions: "Be brief.".into(), ..Agent::default() };

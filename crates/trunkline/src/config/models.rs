@@ -25,6 +25,10 @@ pub(crate) struct ModelsConfig {
     pub(crate) vad: String,
     /// Judges ends of turns; empty for silence and words alone. Default: `smart-turn-v3.2`.
     pub(crate) end_of_turn: String,
+    /// Embeds texts for programs; empty for none. Default: `all-minilm-l6-v2`.
+    pub(crate) embedding: String,
+    /// Tells speakers apart in transcripts of recordings; empty for none. Default: `ge2e-speaker`.
+    pub(crate) speakers: String,
     /// CPU threads for each engine at work, 1 to 64. More than there are free cores makes everything
     /// far slower. Default: the machine's cores, at most 4.
     pub(crate) threads: usize,
@@ -61,6 +65,8 @@ impl Default for ModelsConfig {
             tts: "piper-en_US-joe-medium".into(),
             vad: "silero-vad".into(),
             end_of_turn: "smart-turn-v3.2".into(),
+            embedding: "all-minilm-l6-v2".into(),
+            speakers: "ge2e-speaker".into(),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(4)),
             slots: 16,
             context_tokens: 4096,
