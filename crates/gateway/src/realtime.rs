@@ -28,6 +28,8 @@ mod secrets;
 mod settings;
 mod socket;
 mod translator;
+#[cfg(test)]
+mod whole_calls;
 mod wire;
 
 pub(crate) use desk::Realtime;
