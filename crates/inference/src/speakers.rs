@@ -43,28 +43,28 @@ impl Speakers {
     pub fn label(&self, parts: &[VoicedPart]) -> Vec<String> {
         let mut groups = Groups::new(self.known.iter().map(|(_, voice)| voice.as_slice()));
         let founders = founders(parts);
-        let mut group_of = vec![None; parts.len()];
+        let mut founded = vec![None; parts.len()];
         for &part in &founders {
-            group_of[part] = Some(groups.found(&parts[part].voice));
+            founded[part] = Some(groups.found(&parts[part].voice));
         }
         groups.merge(self.likeness, self.most);
-        let groups_of = group_of.iter().zip(parts).map(|(group, part)| {
+        let spoken = founded.iter().zip(parts).map(|(group, part)| {
             group.map_or_else(|| groups.nearest(&part.voice), |group| groups.now(group))
         });
-        self.names(&groups_of.collect::<Vec<_>>())
+        self.names(&spoken.collect::<Vec<_>>())
     }
 
     fn names(&self, groups: &[usize]) -> Vec<String> {
         let mut strangers: Vec<usize> = Vec::new();
-        let mut name = |&group: &usize| match self.known.get(group) {
-            Some((name, _)) => name.clone(),
-            None => match strangers.iter().position(|&stranger| stranger == group) {
-                Some(number) => letters(number),
-                None => {
-                    strangers.push(group);
-                    letters(strangers.len() - 1)
-                }
-            },
+        let mut name = |&group: &usize| {
+            if let Some((name, _)) = self.known.get(group) {
+                return name.clone();
+            }
+            let number = strangers.iter().position(|&stranger| stranger == group);
+            letters(number.unwrap_or_else(|| {
+                strangers.push(group);
+                strangers.len() - 1
+            }))
         };
         groups.iter().map(&mut name).collect()
     }

@@ -4,7 +4,7 @@
 pub(super) struct Groups {
     /// The sum of each group's vectors and how many they are; none where it went into another. The
     /// average likeness of two groups' members is the product of their means.
-    groups: Vec<Option<Group>>,
+    all: Vec<Option<Group>>,
     /// The group that each went into; itself while it stands.
     went: Vec<usize>,
     known: usize,
@@ -42,17 +42,17 @@ type Best = Option<(f32, usize)>;
 impl Groups {
     /// One group for each known voice.
     pub(super) fn new<'a>(known: impl Iterator<Item = &'a [f32]>) -> Self {
-        let mut groups = Self { groups: Vec::new(), went: Vec::new(), known: 0 };
+        let mut groups = Self { all: Vec::new(), went: Vec::new(), known: 0 };
         for voice in known {
             groups.found(voice);
         }
-        groups.known = groups.groups.len();
+        groups.known = groups.all.len();
         groups
     }
 
     /// Makes a group of one voice; its number.
     pub(super) fn found(&mut self, voice: &[f32]) -> usize {
-        self.groups.push(Some(Group::of(voice)));
+        self.all.push(Some(Group::of(voice)));
         self.went.push(self.went.len());
         self.went.len() - 1
     }
@@ -60,7 +60,7 @@ impl Groups {
     /// Merges the two most alike until none are at least `likeness` alike and no more than `most` are
     /// left, as far as they are not all known.
     pub(super) fn merge(&mut self, likeness: f32, most: Option<usize>) {
-        let mut best: Vec<Best> = (0..self.groups.len()).map(|group| self.best(group)).collect();
+        let mut best: Vec<Best> = (0..self.all.len()).map(|group| self.best(group)).collect();
         loop {
             let of =
                 |(group, best): (usize, &Best)| best.map(|(alike, other)| (alike, group, other));
@@ -72,12 +72,12 @@ impl Groups {
                 return;
             }
             self.unite(into, other);
-            for group in 0..self.groups.len() {
+            for (group, best) in best.iter_mut().enumerate() {
                 let stale = |(_, with): (f32, usize)| with == into || with == other;
-                if group == into || group == other || best[group].is_some_and(stale) {
-                    best[group] = self.best(group);
+                if group == into || group == other || best.is_some_and(stale) {
+                    *best = self.best(group);
                 } else if group < into {
-                    best[group] = better(best[group], self.alike(group, into));
+                    *best = better(*best, self.alike(group, into));
                 }
             }
         }
@@ -88,11 +88,11 @@ impl Groups {
         let speaks = |(number, group): (usize, &Option<Group>)| {
             group.as_ref().is_some_and(|group| number >= self.known || group.size > 1.0)
         };
-        self.groups.iter().enumerate().filter(|&group| speaks(group)).count()
+        self.all.iter().enumerate().filter(|&group| speaks(group)).count()
     }
 
     fn best(&self, group: usize) -> Best {
-        let after = group + 1..self.groups.len();
+        let after = group + 1..self.all.len();
         after.map(|other| self.alike(group, other)).fold(None, better)
     }
 
@@ -101,13 +101,13 @@ impl Groups {
         if other < self.known {
             return None;
         }
-        let (a, b) = (self.groups[group].as_ref()?, self.groups[other].as_ref()?);
+        let (a, b) = (self.all[group].as_ref()?, self.all[other].as_ref()?);
         Some((a.likeness(b), other))
     }
 
     fn unite(&mut self, into: usize, other: usize) {
-        if let Some(taken) = self.groups[other].take()
-            && let Some(group) = &mut self.groups[into]
+        if let Some(taken) = self.all[other].take()
+            && let Some(group) = &mut self.all[into]
         {
             group.take(&taken);
             self.went[other] = into;
@@ -125,7 +125,7 @@ impl Groups {
     /// The group whose voices are most like this one.
     pub(super) fn nearest(&self, voice: &[f32]) -> usize {
         let stranger = Group::of(voice);
-        let standing = self.groups.iter().enumerate();
+        let standing = self.all.iter().enumerate();
         let alike =
             standing.filter_map(|(n, group)| Some((group.as_ref()?.likeness(&stranger), n)));
         alike.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, group)| group)

@@ -94,7 +94,7 @@ fn by_definition(voices: &[Vec<f32>], likeness: f32) -> Vec<usize> {
             let dot = |(x, y): (usize, usize)| {
                 voices[x].iter().zip(&voices[y]).map(|(p, q)| f64::from(p * q)).sum::<f64>()
             };
-            pairs.map(dot).sum::<f64>() / (a.len() * b.len()) as f64
+            pairs.map(dot).sum::<f64>() / f64::from(u32::try_from(a.len() * b.len()).unwrap())
         };
         let pairs = (0..groups.len()).flat_map(|a| (a + 1..groups.len()).map(move |b| (a, b)));
         let best = pairs

@@ -1,5 +1,5 @@
 //! The encoder (Wan et al. 2018, "Generalized end-to-end loss for speaker verification"): three LSTMs, a
-//! linear layer, ReLU, length 1.
+//! linear layer without its negative numbers, length 1.
 
 use std::{fs::File, io::BufReader, path::Path};
 
@@ -30,13 +30,13 @@ impl Encoder {
         let file = File::open(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
         let read = checkpoint::read(&mut BufReader::new(file), "model_state");
         read.and_then(|tensors| {
-            Self::new(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))
+            Self::new(&VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu))
         })
         .map_err(|error| ModelError::Corrupt { path: path.to_owned(), reason: error.to_string() })
     }
 
     /// An encoder of these weights.
-    pub(crate) fn new(weights: VarBuilder<'_>) -> Result<Self> {
+    pub(crate) fn new(weights: &VarBuilder<'_>) -> Result<Self> {
         let layer = |number| {
             let size = if number == 0 { MELS } else { DIMENSIONS };
             let config = LSTMConfig { layer_idx: number, ..LSTMConfig::default() };
@@ -77,7 +77,7 @@ mod tests {
 
     fn encoder() -> Encoder {
         let weights = VarMap::new();
-        Encoder::new(VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu)).unwrap()
+        Encoder::new(&VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu)).unwrap()
     }
 
     fn windows(count: usize) -> Vec<f32> {

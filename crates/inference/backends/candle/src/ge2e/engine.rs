@@ -167,7 +167,7 @@ mod tests {
         let weights = VarMap::new();
         let weights = VarBuilder::from_varmap(&weights, DType::F32, &Device::Cpu);
         let threads = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        SpeakerEngine::new(Encoder::new(weights).unwrap(), threads)
+        SpeakerEngine::new(Encoder::new(&weights).unwrap(), threads)
     }
 
     fn lane() -> Lane<SpeakerEngine> {

@@ -17,9 +17,12 @@ fn likeness(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Places and values of a vector's largest numbers.
+type Largest = [(usize, f32); 3];
+
 /// Clips, the places and values of their vectors' largest numbers, and the product with the cosines of
 /// 0, 1, 2 ... 255.
-const REFERENCE: [(&str, [(usize, f32); 3], f32); 4] = [
+const REFERENCE: [(&str, Largest, f32); 4] = [
     ("jfk__jfk", [(162, 0.21540), (246, 0.16018), (109, 0.15583)], 0.56777),
     ("libri3331__3331-159605-0004", [(119, 0.29250), (243, 0.26375), (151, 0.21363)], 0.85813),
     ("cards__001", [(243, 0.36160), (226, 0.21376), (119, 0.19820)], -0.02619),
