@@ -4,6 +4,7 @@ import asyncio
 
 import numpy
 from livekit import rtc
+from livekit.agents import APIConnectOptions
 from livekit.agents import stt as hearing
 from livekit.agents.utils import http_context
 from livekit.plugins import openai
@@ -15,6 +16,8 @@ story = Story("LiveKit")
 HEAR, SPEAK = "POST /v1/audio/transcriptions", "POST /v1/audio/speech"
 TRANSCRIBE = "WS /v1/realtime?intent=transcription"
 RATE = 24_000
+# A busy CPU needs more than the 10 s that the plugin waits, and a failure is to be seen at once.
+PATIENT = APIConnectOptions(max_retry=0, timeout=120)
 
 
 def frames(sound: bytes, rate: int = RATE, ms: int = 50):
@@ -29,7 +32,7 @@ async def recognized(server, model):
     # The plugin's own client gives up after 5 s, which a busy CPU may need.
     recognizer = openai.STT(model=model, client=asynchronous(server))
     frame = rtc.combine_audio_frames(list(frames(say(server, SUNDAY).pcm(RATE))))
-    return await recognizer.recognize(frame)
+    return await recognizer.recognize(frame, conn_options=PATIENT)
 
 
 @story.works(HEAR, "STT.recognize with whisper-1 and with gpt-4o-mini-transcribe", models=True)
@@ -80,7 +83,7 @@ async def _(server):
 async def _(server):
     for model in ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"):
         voice = openai.TTS(model=model, voice="ash", client=asynchronous(server))
-        sound = [audio.frame async for audio in voice.synthesize("Hello there, how are you?")]
+        sound = [audio.frame async for audio in voice.synthesize("Hello there, how are you?", conn_options=PATIENT)]
         samples = numpy.concatenate([numpy.frombuffer(frame.data, "<i2") for frame in sound])
         expect(sound[0].sample_rate == RATE and len(samples) > RATE // 3, (model, len(samples)))
 
@@ -89,7 +92,7 @@ async def _(server):
 async def _(server):
     for kind in ("pcm", "wav", "mp3"):
         voice = openai.TTS(model="gpt-4o-mini-tts", voice="ash", response_format=kind, client=asynchronous(server))
-        sound = [audio.frame async for audio in voice.synthesize("Hello there.")]
+        sound = [audio.frame async for audio in voice.synthesize("Hello there.", conn_options=PATIENT)]
         expect(sum(frame.duration for frame in sound) > 0.3, kind)
 
 
