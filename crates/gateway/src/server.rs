@@ -26,7 +26,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 32 * 1024;
 /// How long a client may take to read a piece of an answer. One that reads nothing would keep a model's
 /// slot for ever.
-const READING_TIME: Duration = Duration::from_secs(60);
+const READING_TIME: Duration = Duration::from_mins(1);
 /// How long requests may take to finish when the server stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// How long to wait when no more connections can be taken, for want of file descriptors, say.

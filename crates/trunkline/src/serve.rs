@@ -82,7 +82,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     );
     desk.readiness.mark_not_ready("sip", "the server is stopping");
     let requests = timeout(DRAIN, desk.intake.drain());
-    let (_, requests) = tokio::join!(front.sessions.drain(DRAIN), requests);
+    let ((), requests) = tokio::join!(front.sessions.drain(DRAIN), requests);
     if requests.is_err() {
         tracing::warn!("requests of programs are cut off: they took too long");
     }

@@ -19,7 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let bytes = Bytes::from_request(request, state).await.map_err(refuse)?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| refuse(&e))?;
         parse(&bytes).map(Self)
     }
 }
@@ -53,7 +53,7 @@ fn missing_field(error: &serde_json::Error) -> Option<String> {
     rest.split_once('`').map(|(field, _)| field.to_owned())
 }
 
-fn refuse(rejection: BytesRejection) -> Refusal {
+fn refuse(rejection: &BytesRejection) -> Refusal {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Refusal::too_large(JSON_BYTES as u64);
     }

@@ -60,6 +60,7 @@ pub(crate) fn schema(param: &'static str, schema: Option<Value>) -> Result<TextF
 mod tests {
     use super::*;
 
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
     fn read(format: Value) -> Result<TextFormat, Refusal> {
         serde_json::from_value::<ResponseFormat>(format).unwrap().read()
     }

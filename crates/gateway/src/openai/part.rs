@@ -46,6 +46,7 @@ pub(crate) fn text(content: Option<Content>, path: &str) -> Result<String, Refus
 mod tests {
     use super::*;
 
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
     fn read(content: &str) -> Result<String, Refusal> {
         text(serde_json::from_str(content).unwrap(), "messages[2].content")
     }

@@ -178,12 +178,25 @@ mod tests {
         stream::iter(pieces).boxed()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an item of a stream")]
     fn text(text: &str) -> Result<ReplyPiece, ModelError> {
         Ok(ReplyPiece::Text(text.to_owned()))
     }
 
     fn failure() -> Result<ReplyPiece, ModelError> {
         Err(ModelError::Busy { engine: "test" })
+    }
+
+    struct Words;
+
+    impl Teller for Words {
+        fn tell(&mut self, _: usize, piece: ReplyPiece) -> Vec<Value> {
+            vec![json!(format!("{piece:?}"))]
+        }
+
+        fn end(&mut self) -> Vec<Value> {
+            vec![json!("end")]
+        }
     }
 
     #[tokio::test]
@@ -198,15 +211,6 @@ mod tests {
     async fn what_fails_at_once_is_refused_and_what_fails_later_is_the_end() {
         let early = all(vec![()], |()| reply(vec![failure()]));
         assert_eq!(begun(early).await.err().unwrap().status().as_u16(), 429);
-        struct Words;
-        impl Teller for Words {
-            fn tell(&mut self, _: usize, piece: ReplyPiece) -> Vec<Value> {
-                vec![json!(format!("{piece:?}"))]
-            }
-            fn end(&mut self) -> Vec<Value> {
-                vec![json!("end")]
-            }
-        }
         let late = all(vec![()], |()| reply(vec![text("a"), failure(), text("b")]));
         let events: Vec<_> = told(begun(late).await.unwrap(), Words).collect().await;
         assert_eq!(events.len(), 2);

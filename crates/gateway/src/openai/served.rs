@@ -168,18 +168,13 @@ impl Directory {
             return Ok(voice.to_owned());
         }
         let openai = OPENAI_VOICES.iter().find(|(openai, _)| *openai == name);
-        match openai.filter(|_| self.knows_openai_voices) {
-            Some((_, like)) => Ok(Some(*like)
-                .filter(has)
-                .or(local.first().map(String::as_str))
-                .unwrap_or_default()
-                .to_owned()),
-            None => {
-                let message =
-                    format!("there is no voice '{name}' here: there are {}", local.join(", "));
-                Err(Refusal::bad_param("voice", message))
-            }
-        }
+        let Some((_, like)) = openai.filter(|_| self.knows_openai_voices) else {
+            let message =
+                format!("there is no voice '{name}' here: there are {}", local.join(", "));
+            return Err(Refusal::bad_param("voice", message));
+        };
+        let nearest = Some(*like).filter(has).or(local.first().map(String::as_str));
+        Ok(nearest.unwrap_or_default().to_owned())
     }
 }
 

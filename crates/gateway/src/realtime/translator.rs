@@ -3,6 +3,7 @@
 
 mod conversing;
 mod listening;
+mod ordering;
 mod replying;
 
 use std::{

@@ -8,7 +8,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::ApiConfig;
 
 /// How long a browser may remember what it was told.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const REMEMBERED: Duration = Duration::from_mins(10);
 /// What pages may read of an answer beside what they always may.
 const TOLD: [&str; 5] = [
     "x-request-id",

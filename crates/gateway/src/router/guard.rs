@@ -109,7 +109,7 @@ fn came_straight_from_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a browser sent the request for a page of another machine: browsers send such requests, and
-/// open such WebSockets, before they ask anybody.
+/// open such sockets, before they ask anybody.
 fn is_sent_by_a_page_from_elsewhere(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));

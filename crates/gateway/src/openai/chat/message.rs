@@ -109,6 +109,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
     fn read(messages: Value) -> Result<Vec<Entry>, Refusal> {
         entries(serde_json::from_value(messages).unwrap())
     }

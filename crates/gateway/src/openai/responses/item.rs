@@ -166,6 +166,7 @@ mod tests {
     use super::*;
     use crate::openai::responses::memory::{Memory, Turn};
 
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
     fn check(input: Value) -> Result<Vec<Item>, Refusal> {
         let memory = Memory::default();
         let item = Item { id: "msg_old".into(), entry: Entry::said(Role::Assistant, "before") };

@@ -5,22 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
 use trunkline_audio::Frame;
-use trunkline_inference::{Message, ToolCall};
+use trunkline_inference::ToolCall;
 use trunkline_session::{
     Direction, Ending, LegInput, Modality, Origin, Refused, ReplyOrder, Usage, leg::ReplyId,
 };
 
-use super::{Translator, conversing::no_item};
+use super::Translator;
 use crate::realtime::{
     client::ResponseWire,
     codec::{Codec, Encoder},
     fault::Fault,
-    item_wire::ItemWire,
     playout::FarPlayout,
     response::{Response, Shape},
-    settings::{modality, tools, wire::VoiceWire},
 };
 
 /// Replies that may be asked for and not begun; more are refused with an error event.
@@ -97,6 +94,12 @@ impl Replying {
         }
     }
 
+    /// A number for another order.
+    pub(super) fn next_tag(&mut self) -> u64 {
+        self.tag += 1;
+        self.tag
+    }
+
     /// How much of a reply's sound went out.
     pub(super) fn sent(&self, reply: ReplyId) -> Duration {
         let found = self.responses.iter().find(|(response, _)| response.reply == reply);
@@ -148,112 +151,6 @@ impl Translator {
         let event_id = event_id.map(str::to_owned);
         self.replying.orders.push_back(Ordered { order, event_id, shape, waits: None });
         Ok(())
-    }
-
-    fn order(&mut self, wire: &ResponseWire) -> Result<ReplyOrder, Fault> {
-        wire.check()?;
-        let is_aside = match wire.conversation.as_deref() {
-            None | Some("auto") => false,
-            Some("none") => true,
-            Some(_) => {
-                let message = "a response goes into the conversation (auto) or not (none)";
-                return Err(Fault::value("response.conversation", message));
-            }
-        };
-        let own = match &wire.tools {
-            Some(wire) => Some(tools::tools(wire, "response")?),
-            None => None,
-        };
-        let known = own.as_deref().unwrap_or(self.settings.tools());
-        let choice = wire.tool_choice.as_ref();
-        let choice = choice.map(|choice| tools::choice(choice, known, "response")).transpose()?;
-        let tools = (own.is_some() || choice.is_some())
-            .then(|| (known.to_vec(), choice.unwrap_or_default()));
-        let voice = self.voice(wire)?;
-        let max_tokens = wire.max_output_tokens.as_ref();
-        let max_tokens = max_tokens.map(|max| max.tokens("response")).transpose()?;
-        let input = wire.input.as_deref().map(|input| self.messages(input)).transpose()?;
-        self.replying.tag += 1;
-        Ok(ReplyOrder {
-            tag: self.replying.tag,
-            instructions: wire.instructions.clone(),
-            tools,
-            modality: modality(wire.output_modalities.as_deref(), "response")?,
-            voice,
-            max_tokens,
-            temperature: wire.temperature,
-            input,
-            is_aside,
-        })
-    }
-
-    fn voice(&self, wire: &ResponseWire) -> Result<Option<trunkline_inference::Voice>, Fault> {
-        let Some(output) = wire.audio.as_ref().and_then(|audio| audio.output.as_ref()) else {
-            return Ok(None);
-        };
-        if let Some(format) = &output.format
-            && Codec::of(format, "response.audio.output.format")? != self.settings.output.codec
-        {
-            let message = "a response sounds in the session's format: change that";
-            return Err(Fault::unsupported("response.audio.output.format", message));
-        }
-        let speed = output.speed.unwrap_or(self.settings.output.voice.speed);
-        let name = output.voice.as_ref().map(VoiceWire::name);
-        if name.is_none() && output.speed.is_none() {
-            return Ok(None);
-        }
-        let own = self.settings.shown(&["audio", "output", "voice"]);
-        let name = name.or(own.as_str());
-        self.house.voice(name, speed, "response.audio.output.voice").map(Some)
-    }
-
-    /// The messages that a response is made from instead of the conversation.
-    fn messages(&self, input: &[Value]) -> Result<Vec<Message>, Fault> {
-        let numbered = input.iter().enumerate();
-        let read = numbered.map(|(n, json)| {
-            let param = format!("response.input[{n}]");
-            match ItemWire::read(json, &param)? {
-                ItemWire::ItemReference { id } => {
-                    let item = self.conversation.items.get(&id);
-                    let missing = || no_item("item_not_found", &id).at(format!("{param}.id"));
-                    let item = item.ok_or_else(missing)?;
-                    ItemWire::read(&item.json, &param)?.message(&param)
-                }
-                item @ (ItemWire::Message { .. }
-                | ItemWire::FunctionCall { .. }
-                | ItemWire::FunctionCallOutput { .. }) => item.message(&param),
-            }
-        });
-        read.collect()
-    }
-
-    /// What the response will show of what was asked.
-    fn shape(&self, wire: &ResponseWire, order: &ReplyOrder) -> Shape {
-        let own = self.own_shape();
-        let voice = wire.audio.as_ref().and_then(|audio| audio.output.as_ref()?.voice.as_ref());
-        let mut audio = own.audio;
-        if let Some(voice) = voice {
-            audio["output"]["voice"] = voice.name().into();
-        }
-        Shape {
-            metadata: wire.metadata.clone().unwrap_or_default(),
-            modality: order.modality.unwrap_or(own.modality),
-            max_output_tokens: order.max_tokens.map_or(own.max_output_tokens, Value::from),
-            audio,
-            conversation: own.conversation.filter(|_| !order.is_aside),
-        }
-    }
-
-    /// What a response shows that nothing was asked of.
-    fn own_shape(&self) -> Shape {
-        let shown = |name: &str| self.settings.shown(&["audio", "output", name]);
-        Shape {
-            metadata: Value::Null,
-            modality: self.settings.output.modality,
-            max_output_tokens: self.settings.shown(&["max_output_tokens"]),
-            audio: json!({ "output": { "format": shown("format"), "voice": shown("voice") } }),
-            conversation: Some(self.conversation.id.clone()),
-        }
     }
 
     /// `response.cancel`. The session knows of replies that the client does not.

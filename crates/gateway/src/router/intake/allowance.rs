@@ -11,7 +11,7 @@ use std::{
 use super::Caller;
 use crate::ApiConfig;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
