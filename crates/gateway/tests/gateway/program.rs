@@ -139,7 +139,12 @@ impl Seen {
         let settled = match value {
             Value::Number(_) if is_time => json!(1_790_000_000),
             Value::String(_) if key == "system_fingerprint" => json!("fp_0123456789"),
-            other => self.settle(other),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => self.settle(other),
         };
         (key, settled)
     }

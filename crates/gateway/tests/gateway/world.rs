@@ -184,7 +184,7 @@ impl Face {
         #[expect(clippy::disallowed_methods, reason = "awaited by close")]
         let serving = tokio::spawn(running);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { world, address, readiness, client, api, stop, serving }
+        Self { world, address, readiness, api, client, stop, serving }
     }
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
