@@ -41,6 +41,11 @@ impl Refusal {
         Self { param: Some(param.into()), ..self }
     }
 
+    /// The same about another parameter.
+    pub(crate) fn about(self, param: &'static str) -> Self {
+        self.with(param)
+    }
+
     fn coded(self, code: &'static str) -> Self {
         Self { code: Some(code), ..self }
     }

@@ -8,6 +8,7 @@ mod hearing;
 mod live;
 mod observer;
 mod speaking;
+mod voices;
 mod world;
 
 pub use caller::{Act, ScriptedLeg, Sent};
@@ -17,4 +18,5 @@ pub use hearing::{FakeEndOfTurn, FakeStt, FakeVad};
 pub use live::Live;
 pub use observer::Remembered;
 pub use speaking::{FakeTts, ScriptedLlm};
+pub use voices::FakeSpeakers;
 pub use world::{Speech, World};

@@ -155,12 +155,18 @@ def _(server):
     hear(server, response_format="xml")
 
 
-@story.refused(HEAR, "speakers are not told apart: diarized_json is refused", param="response_format")
+@story.works(HEAR, "diarized_json has a speaker for each segment, a known one by name", models=True)
 def _(server):
-    hear(server, model="gpt-4o-transcribe-diarize", response_format="diarized_json")
+    options = {"model": "gpt-4o-transcribe-diarize", "response_format": "diarized_json"}
+    heard = hear(server, **options)
+    is_heard(SUNDAY, heard.text)
+    expect(heard.segments and all(segment.speaker == "A" for segment in heard.segments), heard)
+    reference = "data:audio/wav;base64," + base64.b64encode(say(server, SUNDAY).file()[1]).decode()
+    heard = hear(server, **options, known_speaker_names=["anna"], known_speaker_references=[reference])
+    expect(heard.segments and all(segment.speaker == "anna" for segment in heard.segments), heard)
 
 
-@story.refused(HEAR, "known speakers are refused", param="known_speaker_names")
+@story.refused(HEAR, "known speakers without diarized_json are refused", param="known_speaker_names")
 def _(server):
     reference = "data:audio/wav;base64," + base64.b64encode(say(server, SUNDAY).file()[1]).decode()
     hear(server, known_speaker_names=["anna"], known_speaker_references=[reference])

@@ -1,5 +1,6 @@
 //! Sound over the API: uploads become text, text becomes sound.
 
+mod cast;
 mod decode;
 mod encode;
 mod languages;

@@ -1,6 +1,6 @@
 //! Uploads and speech over a real socket, with fake models.
 
-use std::{io::Cursor, path::Path, time::Duration};
+use std::{io::Cursor, path::Path, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use reqwest::multipart::{Form, Part};
@@ -11,7 +11,7 @@ use trunkline_gateway::{
     ApiConfig, GatewayConfig,
     openai::{Named, Served},
 };
-use trunkline_testkit::{FakeStt, FakeTts, Fakes, World};
+use trunkline_testkit::{FakeSpeakers, FakeStt, FakeTts, Fakes, World};
 
 use crate::world::Face;
 
@@ -107,6 +107,11 @@ async fn what_cannot_be_served_is_refused_with_a_reason() {
         (form("nobody"), 404, json!("model")),
         (form("tts-1"), 400, json!("model")),
         (form("whisper-1").text("response_format", "diarized_json"), 400, json!("response_format")),
+        (
+            form("whisper-1").text("known_speaker_names[]", "Ann"),
+            400,
+            json!("known_speaker_references"),
+        ),
         (
             form("gpt-4o-transcribe").text("stream", "true").text("temperature", "9"),
             400,
@@ -333,6 +338,62 @@ async fn speech_that_cannot_be_made_is_refused_with_a_reason() {
     face.close().await;
 }
 
+/// The upload with its second sentence from somebody louder.
+fn two_voices() -> Vec<u8> {
+    let second = 16_000 * 4;
+    let samples = samples().into_iter().enumerate();
+    let louder =
+        samples.map(|(n, sample)| if n > second { sample.saturating_mul(5) } else { sample });
+    hound_wav(16_000, louder)
+}
+
+fn diarized(known: &[(&'static str, Vec<u8>)]) -> Form {
+    use base64::Engine as _;
+    let file = Part::bytes(two_voices()).file_name("two.wav");
+    let form = Form::new().text("model", "gpt-4o-transcribe-diarize").part("file", file);
+    known.iter().fold(form.text("response_format", "diarized_json"), |form, (name, wav)| {
+        let wav = base64::engine::general_purpose::STANDARD.encode(wav);
+        form.text("known_speaker_names[]", *name)
+            .text("known_speaker_references[]", format!("data:audio/wav;base64,{wav}"))
+    })
+}
+
+async fn open_with_speakers(path: &Path) -> Face {
+    let face = Face::open(path, &local()).await;
+    let speakers = Some(Named::new("fake-speakers", Arc::new(FakeSpeakers) as _));
+    face.api.serve(Served { speakers, ..served(&fakes()) });
+    face
+}
+
+#[tokio::test]
+async fn speakers_are_told_apart_by_letters_or_by_the_names_they_are_known_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let face = open_with_speakers(dir.path()).await;
+    let answer = post(&face, "transcriptions", diarized(&[])).await;
+    assert_eq!(answer.status(), 200);
+    insta::assert_json_snapshot!("diarized_json", answer.json::<Value>().await.unwrap());
+    let known = [("Ann", hound_wav(16_000, samples().into_iter().map(|s| s.saturating_mul(5))))];
+    let answer = post(&face, "transcriptions", diarized(&known)).await;
+    let answer: Value = answer.json().await.unwrap();
+    let speakers: Vec<_> =
+        answer["segments"].as_array().unwrap().iter().map(|s| s["speaker"].clone()).collect();
+    assert_eq!(speakers, [json!("A"), json!("Ann")], "{answer}");
+    face.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_tells_the_speakers_once_all_is_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let face = open_with_speakers(dir.path()).await;
+    let answer = post(&face, "transcriptions", diarized(&[]).text("stream", "true")).await;
+    let told = events(&answer.text().await.unwrap());
+    let kinds: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let (delta, segment) = ("transcript.text.delta", "transcript.text.segment");
+    assert_eq!(kinds, [delta, delta, segment, segment, "transcript.text.done"]);
+    assert_eq!((&told[2]["speaker"], &told[3]["speaker"]), (&json!("A"), &json!("B")));
+    face.close().await;
+}
+
 fn local() -> GatewayConfig {
     GatewayConfig { bind: "127.0.0.1:0".parse().unwrap(), ..GatewayConfig::default() }
 }
@@ -379,10 +440,13 @@ fn form(model: &'static str) -> Form {
 }
 
 fn wav() -> Vec<u8> {
+    hound_wav(16_000, samples().into_iter())
+}
+
+fn samples() -> Vec<i16> {
     let world = World::new(&SAID);
     let frames = (0..LASTS_MS / 20).map(|n| world.frame(MediaTime::from_ms(20 * n)));
-    let samples: Vec<i16> = frames.flat_map(|frame| frame.samples().to_vec()).collect();
-    hound_wav(16_000, samples.into_iter())
+    frames.flat_map(|frame| frame.samples().to_vec()).collect()
 }
 
 fn hound_wav(sample_rate: u32, samples: impl Iterator<Item = i16>) -> Vec<u8> {

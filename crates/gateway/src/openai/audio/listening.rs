@@ -15,6 +15,7 @@ use trunkline_inference::{
 };
 
 use super::{
+    cast::Cast,
     decode::{HEARD_HZ, Sound},
     pauses::{Cutter, Rules},
 };
@@ -35,6 +36,8 @@ pub(super) struct Ears {
     pub(super) rules: Rules,
     /// One is taken for each piece that is with the recognizer.
     pub(super) places: Arc<Semaphore>,
+    /// Tells speakers apart, where that is wanted.
+    pub(super) cast: Option<Cast>,
 }
 
 /// What became of a part of a sound.
@@ -53,6 +56,8 @@ pub(super) struct Piece {
     pub(super) start: MediaTime,
     /// What was said.
     pub(super) transcript: Transcript,
+    /// The voice of each segment, where speakers are told apart.
+    pub(super) voices: Vec<Vec<f32>>,
 }
 
 /// Listens to `sound`: its pieces in order, then its end. Dropping the stream stops all work.
@@ -64,8 +69,8 @@ pub(super) fn listen(
     let scores = ears.vad.listen(Box::pin(taped(sound, Arc::clone(&tape))));
     let cutter = Cutter::new(&ears.rules);
     let cuts = Cuts { scores, tape, cutter, has_ended: false };
-    let Ears { stt, options, places, .. } = ears;
-    let writer = Arc::new(Writer { stt, options, places });
+    let Ears { stt, options, places, cast, .. } = ears;
+    let writer = Arc::new(Writer { stt, options, places, cast });
     let heard = stream::unfold(Some(cuts), |cuts| async move {
         let mut cuts = cuts?;
         match cuts.next().await {
@@ -168,6 +173,7 @@ struct Writer {
     stt: Arc<dyn SpeechToText>,
     options: SttOptions,
     places: Arc<Semaphore>,
+    cast: Option<Cast>,
 }
 
 async fn write_down(cut: Result<Cut, Refusal>, writer: Arc<Writer>) -> Result<Heard, Refusal> {
@@ -183,7 +189,12 @@ async fn write_down(cut: Result<Cut, Refusal>, writer: Arc<Writer>) -> Result<He
     while let Some(answer) = answers.next().await {
         let answer = answer?;
         if answer.ask == Some(ASK) {
-            return Ok(Heard::Piece(placed(answer, start, length)));
+            let answer = divided(answer, length);
+            let voices = match &writer.cast {
+                Some(cast) => cast.voices(&samples, &answer.segments).await?,
+                None => Vec::new(),
+            };
+            return Ok(Heard::Piece(Piece { voices, ..placed(answer, start, length) }));
         }
     }
     Err(ModelError::Stopped { engine: "speech recognition" }.into())
@@ -201,14 +212,18 @@ fn inputs(start: MediaTime, samples: &[i16]) -> Vec<SttInput> {
     inputs
 }
 
-/// The transcript of a piece with times from the start of the sound. A recognizer that does not
-/// divide its text gives one segment.
-fn placed(mut transcript: Transcript, start: MediaTime, length: MediaTime) -> Piece {
+/// A recognizer that does not divide its text gives one segment.
+fn divided(mut transcript: Transcript, length: MediaTime) -> Transcript {
     if transcript.segments.is_empty() && !transcript.text.is_empty() {
         let no_speech = transcript.no_speech;
         let text = transcript.text.clone();
         transcript.segments = vec![Segment { text, end: length, no_speech, ..Segment::default() }];
     }
+    transcript
+}
+
+/// The transcript of a piece with times from the start of the sound.
+fn placed(mut transcript: Transcript, start: MediaTime, length: MediaTime) -> Piece {
     let place = |at: &mut MediaTime| *at = start + (*at).min(length);
     for segment in &mut transcript.segments {
         place(&mut segment.start);
@@ -218,7 +233,7 @@ fn placed(mut transcript: Transcript, start: MediaTime, length: MediaTime) -> Pi
             place(&mut word.end);
         }
     }
-    Piece { start, transcript }
+    Piece { start, transcript, voices: Vec::new() }
 }
 
 #[cfg(test)]
@@ -241,7 +256,7 @@ mod tests {
     fn ears(stt: FakeStt, rules: Rules) -> Ears {
         let options = SttOptions { task: SttTask::Transcribe, ..SttOptions::default() };
         let (vad, places) = (Arc::new(FakeVad::default()), Arc::new(Semaphore::new(1)));
-        Ears { stt: Arc::new(stt), vad, options, rules, places }
+        Ears { stt: Arc::new(stt), vad, options, rules, places, cast: None }
     }
 
     fn sound(world: &World, seconds: u64) -> Sound {

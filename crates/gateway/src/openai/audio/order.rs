@@ -6,6 +6,7 @@ use serde::Deserialize;
 use trunkline_inference::{SttDetail, SttOptions, SttTask};
 
 use super::{
+    cast::Known,
     languages,
     pauses::Rules,
     upload::{Fields, missing},
@@ -25,23 +26,21 @@ pub(super) enum Format {
     Srt,
     Vtt,
     VerboseJson,
+    DiarizedJson,
 }
 
 impl Format {
-    const NAMES: [(&'static str, Self); 5] = [
+    const NAMES: [(&'static str, Self); 6] = [
         ("json", Self::Json),
         ("text", Self::Text),
         ("srt", Self::Srt),
         ("verbose_json", Self::VerboseJson),
         ("vtt", Self::Vtt),
+        ("diarized_json", Self::DiarizedJson),
     ];
 
     fn parse(name: Option<&str>) -> Result<Self, Refusal> {
         let name = name.unwrap_or("json");
-        if name == "diarized_json" {
-            let message = "this server does not tell speakers apart: ask for verbose_json";
-            return Err(Refusal::unsupported("response_format", message));
-        }
         let found = Self::NAMES.iter().find(|(own, _)| *own == name);
         let known = || Self::NAMES.map(|(name, _)| name).join(", ");
         found.map(|(_, format)| *format).ok_or_else(|| {
@@ -68,6 +67,8 @@ pub(super) struct Order {
     pub(super) rules: Rules,
     pub(super) extras: Extras,
     pub(super) is_streamed: bool,
+    /// Persons known beforehand; only where speakers are told apart.
+    pub(super) known: Known,
 }
 
 /// The model that OpenAI does not stream, whatever is asked.
@@ -80,7 +81,7 @@ impl Order {
         let format = Format::parse(fields.one("response_format"))?;
         let extras = extras(fields, format)?;
         let is_streamed = is_streamed(fields, format)? && model != NEVER_STREAMED;
-        refuse_speakers(fields)?;
+        let known = known(fields, format)?;
         let options = SttOptions {
             language: language(fields)?,
             prompt: prompt(fields),
@@ -89,7 +90,7 @@ impl Order {
             temperature: temperature(fields)?,
             detail: detail(extras),
         };
-        Ok(Self { model, format, options, rules: rules(fields)?, extras, is_streamed })
+        Ok(Self { model, format, options, rules: rules(fields)?, extras, is_streamed, known })
     }
 }
 
@@ -143,21 +144,20 @@ fn is_streamed(fields: &Fields, format: Format) -> Result<bool, Refusal> {
             ));
         }
     };
-    if is_streamed && !matches!(format, Format::Json | Format::Text) {
-        let message = "a stream has response_format json or text";
+    if is_streamed && !matches!(format, Format::Json | Format::Text | Format::DiarizedJson) {
+        let message = "a stream has response_format json, text or diarized_json";
         return Err(Refusal::unsupported("response_format", message));
     }
     Ok(is_streamed)
 }
 
-fn refuse_speakers(fields: &Fields) -> Result<(), Refusal> {
-    for name in ["known_speaker_names", "known_speaker_references"] {
-        if fields.all(name).next().is_some() {
-            let message = "this server does not tell speakers apart: leave it out";
-            return Err(Refusal::unsupported(name, message));
-        }
+fn known(fields: &Fields, format: Format) -> Result<Known, Refusal> {
+    let known = Known::parse(fields)?;
+    if !known.is_empty() && format != Format::DiarizedJson {
+        let message = "it needs response_format diarized_json";
+        return Err(Refusal::bad_param("known_speaker_names", message));
     }
-    Ok(())
+    Ok(known)
 }
 
 /// One language is an order. Several are a hint that the model, which finds the language out from the

@@ -12,6 +12,7 @@ use serde_json::Value;
 use trunkline_inference::{SttOptions, SttTask};
 
 use super::{
+    cast::{Cast, Known},
     decode::Sound,
     listening::{Ears, Heard, listen},
     order::{Extras, Format, Order},
@@ -20,7 +21,7 @@ use super::{
     wire::{Written, delta_event},
 };
 use crate::{
-    openai::{Api, sse},
+    openai::{Api, Served, sse},
     refusal::Refusal,
 };
 
@@ -39,19 +40,35 @@ async fn answer(api: &Api, form: Form, task: SttTask) -> Result<Response, Refusa
     let served = api.served()?;
     let stt = api.directory.stt(served, &order.model)?;
     let longest = Duration::from_mins(api.config.max_audio_minutes.into());
+    let cast = match order.format {
+        Format::DiarizedJson => Some(cast(served, order.known).await?),
+        Format::Json | Format::Text | Format::Srt | Format::Vtt | Format::VerboseJson => None,
+    };
     let ears = Ears {
         stt: stt.model,
         vad: Arc::clone(&served.vad),
         options: order.options.clone(),
         rules: order.rules,
         places: Arc::clone(&api.places.pieces),
+        cast: cast.clone(),
     };
     let heard = Box::pin(listen(Sound::decode(form.file, longest), ears));
     if order.is_streamed {
-        return streamed(heard, order.extras).await;
+        return streamed(heard, order.extras, cast).await;
     }
     let written = collect(heard).await?;
-    Ok(shaped(&written, order.format, &order.options, order.extras))
+    Ok(match cast {
+        Some(cast) => Json(written.diarized_json(&cast)).into_response(),
+        None => shaped(&written, order.format, &order.options, order.extras),
+    })
+}
+
+async fn cast(served: &Served, known: Known) -> Result<Cast, Refusal> {
+    let Some(encoder) = &served.speakers else {
+        let message = "this server does not tell speakers apart: ask for verbose_json";
+        return Err(Refusal::unsupported("response_format", message));
+    };
+    Cast::of(Arc::clone(&encoder.model), known).await
 }
 
 async fn collect(
@@ -69,7 +86,7 @@ async fn collect(
 
 fn shaped(written: &Written, format: Format, options: &SttOptions, extras: Extras) -> Response {
     match format {
-        Format::Json => Json(written.json(extras)).into_response(),
+        Format::Json | Format::DiarizedJson => Json(written.json(extras)).into_response(),
         Format::VerboseJson => {
             Json(written.verbose_json(options.task, options.temperature, extras)).into_response()
         }
@@ -84,33 +101,41 @@ fn shaped(written: &Written, format: Format, options: &SttOptions, extras: Extra
 async fn streamed(
     mut heard: impl Stream<Item = Result<Heard, Refusal>> + Send + Unpin + 'static,
     extras: Extras,
+    cast: Option<Cast>,
 ) -> Result<Response, Refusal> {
     let first = heard.next().await.transpose()?;
     let heard = stream::iter(first.map(Ok)).chain(heard);
-    let events = heard.scan(Some(Written::default()), move |open, heard| {
-        let told = open
-            .as_mut()
-            .map(|written| heard.map(|heard| event(written, heard, extras)).transpose());
+    let told = heard.scan(Some(Written::default()), move |open, heard| {
+        let has_failed = heard.is_err();
+        let told = open.as_mut().map(|written| match heard {
+            Ok(heard) => {
+                let told = events(written, heard, extras, cast.as_ref());
+                stream::iter(told.into_iter().map(Ok).collect::<Vec<_>>())
+            }
+            Err(refusal) => stream::iter(vec![Err(refusal)]),
+        });
         // Nothing comes after a failure.
-        if matches!(told, Some(Some(Err(_)))) {
+        if has_failed {
             *open = None;
         }
         std::future::ready(told)
     });
-    Ok(sse::answer(sse::Style::Plain, events.filter_map(std::future::ready)))
+    Ok(sse::answer(sse::Style::Plain, told.flatten()))
 }
 
-fn event(written: &mut Written, heard: Heard, extras: Extras) -> Option<Value> {
+fn events(written: &mut Written, heard: Heard, extras: Extras, cast: Option<&Cast>) -> Vec<Value> {
     match heard {
         Heard::Piece(piece) => {
             let is_first = written.text().is_empty();
             let event = delta_event(&piece, is_first, extras);
             written.pieces.push(piece);
-            event
+            event.into_iter().collect()
         }
         Heard::End(end) => {
             written.duration = end;
-            Some(written.done(extras))
+            let mut told = cast.map(|cast| written.speeches(cast)).unwrap_or_default();
+            told.push(written.done(extras));
+            told
         }
     }
 }

@@ -52,7 +52,14 @@ fn file_limit(config: &ApiConfig) -> usize {
 #[derive(Debug)]
 pub(crate) struct Upload {
     bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Upload {
+    /// A file that came in another field of a form and is as small as those are.
+    pub(crate) fn small(bytes: Vec<u8>) -> Self {
+        Self { bytes, _place: None }
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +67,7 @@ impl Upload {
     /// A file that takes one of `places`, which must be free.
     pub(crate) fn of(bytes: Vec<u8>, places: &Arc<Semaphore>) -> Self {
         let place = Arc::clone(places).try_acquire_owned().unwrap();
-        Self { bytes, _place: place }
+        Self { bytes, _place: Some(place) }
     }
 }
 
@@ -129,7 +136,7 @@ async fn read(request: Request, api: &Api) -> Result<Form, Refusal> {
             if bytes.is_empty() {
                 return Err(Refusal::bad_param("file", "the file is empty"));
             }
-            return Ok(Form { file: Upload { bytes, _place: place }, fields });
+            return Ok(Form { file: Upload { bytes, _place: Some(place) }, fields });
         };
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {

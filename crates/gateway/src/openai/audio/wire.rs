@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use trunkline_audio::MediaTime;
 use trunkline_inference::{Segment, SttTask, SttToken};
 
-use super::{languages, listening::Piece, order::Extras};
+use super::{cast::Cast, languages, listening::Piece, order::Extras};
 
 /// Audio tokens that OpenAI counts a second.
 const TOKENS_A_SECOND: f64 = 10.0;
@@ -109,6 +109,31 @@ impl Written {
         json
     }
 
+    /// `response_format` `diarized_json`.
+    pub(super) fn diarized_json(&self, cast: &Cast) -> Value {
+        json!({
+            "task": "transcribe",
+            "duration": seconds(self.duration),
+            "text": self.text(),
+            "segments": self.speeches(cast),
+            "usage": self.duration_usage(),
+        })
+    }
+
+    /// Each segment with its speaker, as a stream tells them too. Who speaks is known only when all is
+    /// heard: voices are compared with each other.
+    pub(super) fn speeches(&self, cast: &Cast) -> Vec<Value> {
+        let voiced: Vec<_> = self
+            .pieces
+            .iter()
+            .flat_map(|piece| piece.transcript.segments.iter().zip(&piece.voices))
+            .map(|(segment, voice)| (segment, voice.as_slice()))
+            .collect();
+        let labels = cast.label(&voiced);
+        let speeches = voiced.iter().zip(labels).enumerate();
+        speeches.map(|(id, ((segment, _), speaker))| speech(id, segment, &speaker)).collect()
+    }
+
     fn spoken(&self) -> Value {
         self.languages().into_iter().map(|code| json!({ "code": code })).collect()
     }
@@ -180,6 +205,17 @@ fn verbose_segment(id: usize, piece: &Piece, segment: &Segment, temperature: f32
         "avg_logprob": rounded(mean(&segment.tokens).unwrap_or(piece.transcript.avg_logprob)),
         "compression_ratio": rounded(compression_ratio(&segment.text)),
         "no_speech_prob": rounded(segment.no_speech),
+    })
+}
+
+fn speech(id: usize, segment: &Segment, speaker: &str) -> Value {
+    json!({
+        "type": "transcript.text.segment",
+        "id": format!("seg_{id}"),
+        "start": seconds(segment.start),
+        "end": seconds(segment.end),
+        "text": segment.text,
+        "speaker": speaker,
     })
 }
 
