@@ -56,6 +56,8 @@ pub enum Outcome {
 pub enum Models {
     /// Real ones: every check is made.
     Real,
+    /// Real ones with a recognizer that knows more languages than English, and so can translate.
+    Multilingual,
     /// Fakes: the checks that need real models are left out.
     Fake,
 }

@@ -188,6 +188,9 @@ impl From<ModelError> for Refusal {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::BadRequest(message) => Self::bad_request(message, "invalid_value"),
+            ModelError::TooLong { .. } => {
+                Self::bad_request(error.to_string(), "context_length_exceeded").with("messages")
+            }
             ModelError::Busy { .. } => Self::busy("the model has no free slot; try again"),
             ModelError::Missing { .. }
             | ModelError::Corrupt { .. }

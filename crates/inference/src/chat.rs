@@ -117,11 +117,20 @@ impl Default for ChatOptions {
     }
 }
 
+/// What becomes of a chat that is longer than the model's context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest messages after the system message are left out: a call goes on.
+    #[default]
+    DropOldest,
+    /// [`ModelError::TooLong`]: who sent it decides what to leave out.
+    Refuse,
+}
+
 /// A chat to be continued by the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chat {
-    /// The messages, oldest first. When they do not fit the context, the oldest after the
-    /// system message are left out.
+    /// The messages, oldest first.
     pub messages: Vec<Message>,
     /// The functions that the model knows.
     pub tools: Vec<Tool>,
@@ -131,6 +140,8 @@ pub struct Chat {
     pub options: ChatOptions,
     /// Whose cached prompt may be reused: calls with different salts share nothing.
     pub cache_salt: u64,
+    /// What happens when it does not fit the context.
+    pub overflow: Overflow,
 }
 
 /// A text to be continued by the model, without any template.

@@ -22,6 +22,16 @@ pub enum ModelError {
     /// The request cannot be served, whoever tries.
     #[error("{0}")]
     BadRequest(String),
+    /// What is to be answered is longer than the model's context leaves room for.
+    #[error(
+        "the prompt has {tokens} tokens, more than the {most} that the model's context leaves for it"
+    )]
+    TooLong {
+        /// How long it is, tokens; as far as it was counted.
+        tokens: usize,
+        /// How long it may be.
+        most: usize,
+    },
     /// The engine failed at work.
     #[error("{engine} failed: {reason}")]
     Engine {
@@ -49,7 +59,10 @@ impl ModelError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Engine { .. } | Self::Busy { .. } | Self::Stopped { .. } => true,
-            Self::Missing { .. } | Self::Corrupt { .. } | Self::BadRequest(_) => false,
+            Self::Missing { .. }
+            | Self::Corrupt { .. }
+            | Self::BadRequest(_)
+            | Self::TooLong { .. } => false,
         }
     }
 }

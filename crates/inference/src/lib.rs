@@ -18,8 +18,8 @@ pub mod voice_activity;
 pub mod weights;
 
 pub use chat::{
-    Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, ReplyPiece,
-    ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,
+    Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, Overflow,
+    ReplyPiece, ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,
 };
 pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;

@@ -4,7 +4,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures::{StreamExt, stream};
 use tracing::Instrument as _;
-use trunkline_inference::{Chat, ChatOptions, Message, ReplyPiece, ReplyStream, Role, SpeechPiece};
+use trunkline_inference::{
+    Chat, ChatOptions, Message, Overflow, ReplyPiece, ReplyStream, Role, SpeechPiece,
+};
 use trunkline_turn::{Input, ItemKey, Mark, Order, ReplyCause, ReplyId, Transcript};
 
 use crate::{
@@ -295,6 +297,7 @@ fn chat_of(agent: &Agent, messages: Vec<Message>, max_tokens: u32) -> Chat {
         tool_choice: agent.tool_choice.clone(),
         options,
         cache_salt: agent.cache_salt(),
+        overflow: Overflow::DropOldest,
     }
 }
 

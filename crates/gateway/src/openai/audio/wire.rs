@@ -293,6 +293,7 @@ mod tests {
         let segments = segments.to_vec();
         let start = segments.first().map_or(ms(0), |first| first.start);
         Piece {
+            voices: Vec::new(),
             start,
             transcript: Transcript { text, language, segments, ..Transcript::default() },
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use trunkline_inference::{Chat, ChatOptions, TextFormat, Tool};
+use trunkline_inference::{Chat, ChatOptions, Overflow, TextFormat, Tool};
 
 use super::{answer::Form, chunks::Streaming, message::WireMessage};
 use crate::{
@@ -96,7 +96,8 @@ impl CreateChat {
         let one_call = has_functions || self.parallel_tool_calls == Some(false);
         let options = self.options()?;
         let messages = history::messages(entries);
-        let chat = Chat { messages, tools, tool_choice, options, cache_salt };
+        let overflow = Overflow::Refuse;
+        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow };
         let numbered = |number: u32| {
             let mut chat = chat.clone();
             chat.options.seed = chat.options.seed.wrapping_add(number);

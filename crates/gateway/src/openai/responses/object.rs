@@ -49,7 +49,7 @@ pub(super) fn ended(
 pub(super) fn failed(mut response: Value, output: &[Value], error: ModelError) -> Value {
     let code = match error {
         ModelError::Busy { .. } => "rate_limit_exceeded",
-        ModelError::BadRequest(_) => "invalid_prompt",
+        ModelError::BadRequest(_) | ModelError::TooLong { .. } => "invalid_prompt",
         ModelError::Missing { .. }
         | ModelError::Corrupt { .. }
         | ModelError::Engine { .. }

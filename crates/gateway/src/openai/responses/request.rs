@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use trunkline_inference::{
-    Chat, ChatModel, ChatOptions, Message, Role, TextFormat, Tool, ToolChoice,
+    Chat, ChatModel, ChatOptions, Message, Overflow, Role, TextFormat, Tool, ToolChoice,
 };
 
 use super::{
@@ -115,7 +115,12 @@ impl CreateResponse {
         let options = self.options(is_answered)?;
         let (tools, tool_choice) = self.tools()?;
         let messages = self.messages(&before, &input);
-        let chat = Chat { messages, tools, tool_choice, options, cache_salt: lookup.owner };
+        let overflow = match self.truncation {
+            Some(Truncation::Auto) => Overflow::DropOldest,
+            Some(Truncation::Disabled) | None => Overflow::Refuse,
+        };
+        let cache_salt = lookup.owner;
+        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow };
         let one_call = self.parallel_tool_calls == Some(false);
         let response = self.object(&llm.name, &chat.options);
         let turn = Turn { owner: lookup.owner, response, before, input, output: Vec::new() };

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use futures::stream;
 use trunkline_inference::{
-    Chat, ChatModel, Completion, Lane, ModelError, Priority, ReplyStream, lane::Load,
+    Chat, ChatModel, Completion, Lane, ModelError, Overflow, Priority, ReplyStream, lane::Load,
 };
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const NAME: &str = "llama";
+/// Hardly any text has longer tokens on average.
+const BYTES_OF_A_TOKEN: usize = 16;
 
 /// A local language model at work. Cloning shares it; it is unloaded when the last clone and the
 /// last reply are gone.
@@ -24,6 +27,7 @@ const NAME: &str = "llama";
 pub struct Llama {
     lane: Lane<ReplyEngine<Weights>>,
     prompts: Arc<OnceLock<Prompts>>,
+    context_tokens: usize,
 }
 
 /// What makes prompts of chats: read by the lane and by whoever counts tokens.
@@ -38,6 +42,7 @@ impl Llama {
     /// Says [`ModelError::Missing`] or [`ModelError::Corrupt`] of a file that cannot be used.
     pub fn load(config: LlamaConfig) -> Result<Self, ModelError> {
         let prompts = Arc::new(OnceLock::new());
+        let context_tokens = config.context_tokens as usize;
         let shared = Arc::clone(&prompts);
         let load_engine = move || {
             let weights = Weights::load(&config)?;
@@ -53,7 +58,14 @@ impl Llama {
             Ok(engine)
         };
         let lane = Lane::start(NAME, Priority::BehindAudio, load_engine)?;
-        Ok(Self { lane, prompts })
+        Ok(Self { lane, prompts, context_tokens })
+    }
+
+    /// Refuses what need not be counted: the lane that would count it has calls to answer.
+    fn far_too_long(&self, bytes: usize) -> Option<ModelError> {
+        let tokens = bytes / BYTES_OF_A_TOKEN;
+        (tokens > self.context_tokens)
+            .then_some(ModelError::TooLong { tokens, most: self.context_tokens })
     }
 
     /// Replies being worked on, warm-ups included.
@@ -64,11 +76,18 @@ impl Llama {
 
 impl ChatModel for Llama {
     fn reply(&self, chat: Chat) -> ReplyStream {
-        self.lane.open(Request::Chat(chat))
+        let bytes = chat.messages.iter().map(|message| message.content.len()).sum();
+        match self.far_too_long(bytes).filter(|_| chat.overflow == Overflow::Refuse) {
+            Some(refusal) => Box::pin(stream::iter([Err(refusal)])),
+            None => self.lane.open(Request::Chat(chat)),
+        }
     }
 
     fn complete(&self, completion: Completion) -> ReplyStream {
-        self.lane.open(Request::Text(completion))
+        match self.far_too_long(completion.prompt.len()) {
+            Some(refusal) => Box::pin(stream::iter([Err(refusal)])),
+            None => self.lane.open(Request::Text(completion)),
+        }
     }
 
     fn count_tokens(&self, chat: &Chat) -> Option<u32> {

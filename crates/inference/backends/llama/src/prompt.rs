@@ -3,7 +3,9 @@
 mod cleaning;
 
 use llama_cpp_2::token::LlamaToken;
-use trunkline_inference::{Chat, Completion, Message, ModelError, Role, Tool, ToolChoice};
+use trunkline_inference::{
+    Chat, Completion, Message, ModelError, Overflow, Role, Tool, ToolChoice,
+};
 
 use self::cleaning::Cleaner;
 use crate::{
@@ -37,6 +39,9 @@ pub(crate) fn compose(
         };
         text.map_or_else(|_| Vec::new(), |text| vocabulary.tokenize(&text))
     };
+    if chat.overflow == Overflow::Refuse {
+        return short_enough(tokens(&messages), budget);
+    }
     let kept = fit(messages, budget, |messages| tokens(messages).len());
     let mut prompt = tokens(&kept);
     if prompt.is_empty() {
@@ -46,6 +51,13 @@ pub(crate) fn compose(
         return Err(bad("the tools do not fit into the model's context"));
     }
     prompt.truncate(budget);
+    Ok(prompt)
+}
+
+fn short_enough(prompt: Vec<LlamaToken>, budget: usize) -> Result<Vec<LlamaToken>, ModelError> {
+    if prompt.len() > budget {
+        return Err(ModelError::TooLong { tokens: prompt.len(), most: budget });
+    }
     Ok(prompt)
 }
 
@@ -69,14 +81,7 @@ pub(crate) fn of_text(
     if text.prompt.is_empty() {
         return Err(bad("the prompt is empty: give it a text"));
     }
-    let tokens = vocabulary.tokenize(&text.prompt);
-    if tokens.len() > budget {
-        return Err(bad(&format!(
-            "the prompt has {} tokens, more than the {budget} that the model's context leaves for it",
-            tokens.len()
-        )));
-    }
-    Ok(tokens)
+    short_enough(vocabulary.tokenize(&text.prompt), budget)
 }
 
 /// What a template is given of a chat.

@@ -68,8 +68,11 @@ fn forms(rules: &CallRules) -> String {
     };
     let tag = "tag: \"<tool_call>\" WS? call WS? \"</tool_call>\"";
     let tagged = format!("tagged: {}\n{tag}\n", several("tag"));
-    let bare = format!("bare: {}\n", several("call"));
-    let fenced = format!("fenced: \"```\" \"json\"? WS? {} WS? \"```\"\n", several("call"));
+    // A model that leaves the tags out does not write as it learned to: it would repeat its call until
+    // it is cut off.
+    let calls = if rules.form == CallForm::Any { "call".to_owned() } else { several("call") };
+    let bare = format!("bare: {calls}\n");
+    let fenced = format!("fenced: \"```\" \"json\"? WS? {calls} WS? \"```\"\n");
     let (mut starts, mut lark) = match rules.form {
         CallForm::Tagged => (vec!["tagged"], tagged),
         CallForm::Bare => (vec!["bare"], bare),
