@@ -57,6 +57,54 @@ async fn what_is_wrong_is_answered_and_the_session_lives() {
 }
 
 #[tokio::test]
+async fn a_thousand_malformed_events_leave_the_session_alive() {
+    let house = House::open(ApiConfig::default()).await;
+    let mut client = house.connect("", &[]).await.unwrap();
+    assert_eq!(client.next().await["type"], "session.created");
+    let mut refused = 0;
+    for n in 0..1000 {
+        client.socket.send(Message::text(malformed(n))).await.unwrap();
+        // Answered one by one: a client that does not read is hung up on.
+        let told = client.next().await;
+        assert_eq!(told["type"], "error", "{n}: {} was answered by {told}", malformed(n));
+        refused += 1;
+    }
+    assert_eq!(refused, 1000);
+    client.send(json!({"type": "session.update", "session": {"instructions": "Sing."}})).await;
+    assert_eq!(client.next().await["session"]["instructions"], "Sing.");
+    client.close().await;
+    house.close().await;
+}
+
+/// The `n`th event that no client should send.
+fn malformed(n: usize) -> String {
+    let nested = (0..200).fold(json!(1), |inner, _| json!([inner]));
+    let values = [json!(-1), json!([]), json!({"a": 1}), json!(true), nested, json!(1.0e300)];
+    let value = &values[n / 13 % values.len()];
+    let id = format!("event_{n}");
+    let event = match n % 13 {
+        0 => return ["", "{", "[]", "null", "\"x\"", "{\"type\":5}"][n / 13 % 6].to_owned(),
+        1 => json!({"type": "session.destroy", "x": value}),
+        2 => json!({"type": "session.update", "session": value}),
+        3 => json!({"type": "session.update", "session": {"audio": {"input": {"format": value}}}}),
+        4 => json!({"type": "session.update", "session": {"tools": [value]}}),
+        5 => json!({"type": "input_audio_buffer.append", "audio": value}),
+        6 => json!({"type": "input_audio_buffer.append", "audio": "\u{0}no base64"}),
+        7 => json!({"type": "input_audio_buffer.commit"}),
+        8 => json!({"type": "conversation.item.create", "item": value}),
+        9 => json!({"type": "conversation.item.delete", "item_id": format!("item_{n}")}),
+        10 => {
+            json!({"type": "conversation.item.truncate", "item_id": value, "audio_end_ms": value})
+        }
+        11 => json!({"type": "response.create", "response": {"output_modalities": value}}),
+        _ => json!({"type": "response.create", "response": {"input": [value]}}),
+    };
+    let mut event = event;
+    event["event_id"] = json!(id);
+    event.to_string()
+}
+
+#[tokio::test]
 async fn a_transcription_session_is_asked_for_by_its_intent() {
     let house = House::open(ApiConfig::default()).await;
     for query in [

@@ -336,7 +336,6 @@ mod tests {
         for (pair, param, code) in [
             (("model", ""), "", ""),
             (("response_format", "xml"), "response_format", "invalid_value"),
-            (("response_format", "diarized_json"), "response_format", "unsupported_value"),
             (("language", "klingon"), "language", "invalid_value"),
             (("languages[]", "klingon"), "languages", "invalid_value"),
             (("temperature", "1.1"), "temperature", "invalid_value"),
@@ -345,12 +344,8 @@ mod tests {
             (("stream", "maybe"), "stream", "invalid_value"),
             (("include[]", "usage"), "include", "invalid_value"),
             (("timestamp_granularities[]", "word"), "timestamp_granularities", "invalid_value"),
-            (("known_speaker_names[]", "Ann"), "known_speaker_names", "unsupported_value"),
-            (
-                ("known_speaker_references[]", "data:"),
-                "known_speaker_references",
-                "unsupported_value",
-            ),
+            (("known_speaker_names[]", "Ann"), "known_speaker_references", "invalid_value"),
+            (("known_speaker_references[]", "data:"), "known_speaker_references", "invalid_value"),
             (vad("never"), "chunking_strategy", "invalid_value"),
             (vad(r#"{"type":"x"}"#), "chunking_strategy", "invalid_value"),
             (vad(r#"{"type":"server_vad","threshold":2}"#), "chunking_strategy", "invalid_value"),

@@ -297,10 +297,22 @@ mod tests {
         let vocabulary = Toy::bytes();
         let text = |prompt: &str| Completion { prompt: prompt.to_owned(), ..Completion::default() };
         assert_eq!(of_text(&vocabulary, &text("abc"), 3).unwrap().len(), 3);
-        for (prompt, said) in [("", "empty"), ("abcd", "4 tokens")] {
-            let error = of_text(&vocabulary, &text(prompt), 3).unwrap_err();
-            assert!(matches!(&error, ModelError::BadRequest(reason) if reason.contains(said)));
-        }
+        let error = of_text(&vocabulary, &text(""), 3).unwrap_err();
+        assert!(matches!(&error, ModelError::BadRequest(reason) if reason.contains("empty")));
+        let error = of_text(&vocabulary, &text("abcd"), 3).unwrap_err();
+        assert!(matches!(error, ModelError::TooLong { tokens: 4, most: 3 }));
+    }
+
+    #[test]
+    fn a_chat_that_is_too_long_is_shortened_or_refused_as_it_asks() {
+        let template = ChatTemplate::of_model(None, TokenTexts::default()).unwrap();
+        let mut chat = Chat { messages: chat(40), ..Chat::default() };
+        let compose = |chat: &Chat| compose(&Toy::bytes(), &template, chat, 300);
+        assert!(compose(&chat).unwrap().len() <= 300);
+        chat.overflow = Overflow::Refuse;
+        assert!(matches!(compose(&chat), Err(ModelError::TooLong { most: 300, .. })));
+        chat.messages.truncate(2);
+        assert!(compose(&chat).is_ok());
     }
 
     #[test]
