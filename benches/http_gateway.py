@@ -71,7 +71,8 @@ def start_litellm(args, folder):
     config = os.path.join(folder, "litellm.yaml")
     with open(config, "w") as file:
         file.write("model_list:\n - model_name: gpt-4o\n   litellm_params:\n    model: openai/gpt-4o\n"
-                   f"    api_base: http://127.0.0.1:{PORTS['trunkline']}/v1\n    api_key: sk-bench\n")
+                   f"    api_base: http://127.0.0.1:{PORTS['trunkline']}/v1\n    api_key: sk-bench\n"
+                   "general_settings:\n dangerously_permit_weak_or_unset_master_key: true\n")
     process = subprocess.Popen([args.litellm, "--config", config, "--host", "127.0.0.1", "--port", str(PORTS["litellm"])],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(PORTS["litellm"], "/health/liveliness", 120)
@@ -98,6 +99,7 @@ def main():
     parser.add_argument("--haproxy", default="haproxy")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rates", default="20,100,1000")
+    parser.add_argument("--through", default="trunkline,haproxy,litellm")
     parser.add_argument("--litellm-rates", default="20,100", help="past what it can do its figures say nothing")
     args = parser.parse_args()
     rates = lambda text: [int(rate) for rate in text.split(",")]
@@ -106,6 +108,8 @@ def main():
         trunkline = started[0]
         try:
             for name, start in (("trunkline", None), ("haproxy", start_haproxy), ("litellm", start_litellm)):
+                if name not in args.through.split(","):
+                    continue
                 process = start(args, folder) if start else trunkline
                 if start:
                     started.append(process)
