@@ -55,6 +55,7 @@ async def calls_a_tool(model):
     output = "It is sunny and 21 degrees."
     result = llm.FunctionCallOutput(call_id=called.call_id, name=called.name, output=output, is_error=False)
     context.insert([called, result])
+    context.add_message(role="user", content="Tell me in five words how the weather is.")
     # Offered the tool again, a small model calls again.
     text, _, _ = await reply(model, context)
     expect("sunny" in text.lower() or "21" in text, text)
@@ -105,7 +106,8 @@ async def _(server):
 @story.works(SOCKET, "responses.LLM.chat calls a tool and speaks of its result", models=True)
 async def _(server):
     async with http_context.open():
-        await calls_a_tool(over_socket(server, temperature=0, max_output_tokens=60))
+        # An answer that is cut off is an error here.
+        await calls_a_tool(over_socket(server, temperature=0, max_output_tokens=300))
 
 
 @story.works(CREATE, "responses.LLM.chat over HTTP")
