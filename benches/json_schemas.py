@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import json
 import random
+import re
 import time
 
 import jsonschema
@@ -57,6 +58,15 @@ def schema(rng, depth=0):
     return scalar(rng)
 
 
+def formats():
+    """Dates and times as RFC 3339 has them: the package's own checks know neither offsets nor the year 0."""
+    day, time_of_day = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", r"\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
+    checker = jsonschema.FormatChecker(formats=["uuid"])
+    for name, pattern in (("date", day), ("time", time_of_day), ("date-time", f"{day}[Tt]{time_of_day}")):
+        checker.checks(name)(lambda value, pattern=pattern: bool(re.fullmatch(pattern, value)))
+    return checker
+
+
 def ask(client, args, number):
     rng = random.Random(args.seed * 100_000 + number)
     wanted = schema(rng)
@@ -69,7 +79,7 @@ def ask(client, args, number):
     if choice.finish_reason == "length":
         return "cut", None
     try:
-        jsonschema.validate(json.loads(choice.message.content), wanted, format_checker=jsonschema.FormatChecker())
+        jsonschema.validate(json.loads(choice.message.content), wanted, format_checker=formats())
     except (ValueError, jsonschema.ValidationError) as error:
         return "invalid", {"schema": wanted, "reply": choice.message.content, "error": str(error).splitlines()[0]}
     return "valid", None
