@@ -50,6 +50,8 @@ pub(crate) async fn connect(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
+    // The sessions of a server that drains are waited for; a new one would be cut off at once.
+    operator.intake.check_open()?;
     let api = operator.api.clone();
     let settings = match shown_key(&headers).filter(|key| key.starts_with(secrets::PREFIX)) {
         Some(key) => api.realtime.secrets.settings(unix_now(), key),

@@ -73,6 +73,11 @@ impl Intake {
         }
     }
 
+    /// Refuses once no more are taken: for what lasts longer than a request and is not counted as one.
+    pub(crate) fn check_open(&self) -> Result<(), Refusal> {
+        if self.is_closed.load(Ordering::Acquire) { Err(Refusal::stopping()) } else { Ok(()) }
+    }
+
     /// Takes no more requests, and waits until those at work are over.
     pub async fn drain(&self) {
         self.is_closed.store(true, Ordering::Release);
@@ -89,8 +94,8 @@ pub(super) async fn take_in(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    if intake.is_closed.load(Ordering::Acquire) {
-        return Refusal::stopping().into_response();
+    if let Err(stopping) = intake.check_open() {
+        return stopping.into_response();
     }
     let standing = match intake.allowances.take(caller, started.into_std()) {
         Ok(standing) => standing,
