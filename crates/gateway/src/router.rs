@@ -5,6 +5,7 @@ mod cors;
 pub(crate) mod guard;
 mod health;
 pub(crate) mod intake;
+mod unread;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,7 @@ use crate::{
 pub use guard::Access;
 pub use intake::Intake;
 
-/// How long a program may pause while it sends a body.
+/// How long a client may pause while it sends a body.
 const SENDING_TIME: Duration = Duration::from_secs(30);
 
 /// What the routes work with. Cloning shares it.
@@ -90,7 +91,6 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .layer(DefaultBodyLimit::max(openai::body::JSON_BYTES))
         .route_layer(middleware::from_fn_with_state(operator.intake.clone(), intake::take_in))
         .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_api_key))
-        .layer(RequestBodyTimeoutLayer::new(SENDING_TIME))
         .layer(cors::layer(&operator.api.config));
     Router::new()
         .route("/health", get(health::health))
@@ -103,6 +103,8 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(middleware::from_fn_with_state(access, guard::recognize))
+        .layer(middleware::from_fn(unread::take_in_the_rest))
+        .layer(RequestBodyTimeoutLayer::new(SENDING_TIME))
         .layer(middleware::from_fn(guard::trace))
         .with_state(operator)
 }
