@@ -24,4 +24,4 @@ pub use leg::{Leg, LegInput, LegOutput, Overrun};
 pub use news::{Ending, News, Origin, Refused, Usage};
 pub use plan::{Agent, Models, Plan};
 pub use session::{Session, Watch};
-pub use sessions::Sessions;
+pub use sessions::{Place, Sessions};

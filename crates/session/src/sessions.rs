@@ -8,24 +8,33 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Mutex, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tracing::Instrument;
 
 use crate::{Leg, Observer, Plan, Session, session::Watch};
 
 /// The calls in progress.
 pub struct Sessions {
-    tasks: Mutex<JoinSet<()>>,
+    calls: TaskTracker,
     watch: Watch,
     running: Arc<AtomicUsize>,
+}
+
+/// Room for one call: from before it is answered, so that no call is answered that nobody waits for.
+pub struct Place<'a> {
+    sessions: &'a Sessions,
+    /// A drain waits for this.
+    _token: TaskTrackerToken,
 }
 
 impl Sessions {
     /// No calls yet; `observer` will be told of each.
     pub fn new(observer: Arc<dyn Observer>) -> Self {
         let watch = Watch { observer, shutdown: CancellationToken::new() };
-        Self { tasks: Mutex::default(), watch, running: Arc::default() }
+        Self { calls: TaskTracker::new(), watch, running: Arc::default() }
     }
 
     /// How many calls are in progress.
@@ -33,30 +42,37 @@ impl Sessions {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Starts a call.
-    pub async fn start<L: Leg + 'static>(&self, leg: L, plan: Plan) {
+    /// Room for one more call; `None` once they are drained.
+    pub fn enter(&self) -> Option<Place<'_>> {
+        // In this order: who has a token is waited for.
+        let token = self.calls.token();
+        (!self.calls.is_closed()).then_some(Place { sessions: self, _token: token })
+    }
+
+    /// Takes no more calls and waits until all are over; those that still go on after `patience` are
+    /// ended politely.
+    pub async fn drain(&self, patience: Duration) {
+        self.calls.close();
+        if tokio::time::timeout(patience, self.calls.wait()).await.is_err() {
+            self.watch.shutdown.cancel();
+            self.calls.wait().await;
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Starts the call.
+    pub fn start<L: Leg + 'static>(self, leg: L, plan: Plan) {
         let span =
             tracing::info_span!("call", call = %plan.call, leg = plan.leg, agent = plan.agent.name);
-        let count = Counted::new(&self.running);
-        let mut tasks = self.tasks.lock().await;
-        while tasks.try_join_next().is_some() {}
-        let session = Session::new(leg, plan, self.watch.clone());
+        let count = Counted::new(&self.sessions.running);
+        let session = Session::new(leg, plan, self.sessions.watch.clone());
         let call = async move {
             let reason = session.run().await;
             tracing::info!(reason = reason.as_str(), "the call is over");
             drop(count);
         };
-        tasks.spawn(call.instrument(span));
-    }
-
-    /// Waits until all calls are over; those that still go on after `patience` are ended politely.
-    pub async fn drain(&self, patience: Duration) {
-        let mut tasks = self.tasks.lock().await;
-        let over = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, over).await.is_err() {
-            self.watch.shutdown.cancel();
-            while tasks.join_next().await.is_some() {}
-        }
+        self.sessions.calls.spawn(call.instrument(span));
     }
 }
 

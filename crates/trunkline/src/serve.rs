@@ -66,26 +66,21 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
 
     let front = Arc::new(Front { config, models, sessions, metrics: desk.metrics.clone() });
     let mut answering = JoinSet::new();
-    loop {
-        tokio::select! {
-            call = sip.accept() => match call {
-                Some(call) => { answering.spawn(Arc::clone(&front).answer(call)); }
-                None => break,
-            },
-            Some(_) = answering.join_next() => {}
-            () = stop.cancelled() => break,
-        }
-    }
+    front.answer_until(&mut sip, &mut answering, stop.cancelled()).await;
     tracing::info!(
         calls = front.sessions.running(),
         "stopping: calls and requests in progress may finish"
     );
     desk.readiness.mark_not_ready("sip", "the server is stopping");
-    let requests = timeout(DRAIN, desk.intake.drain());
-    let ((), requests) = tokio::join!(front.sessions.drain(DRAIN), requests);
-    if requests.is_err() {
-        tracing::warn!("requests of programs are cut off: they took too long");
-    }
+    let drained = async {
+        let requests = timeout(DRAIN, desk.intake.drain());
+        let ((), requests) = tokio::join!(front.sessions.drain(DRAIN), requests);
+        if requests.is_err() {
+            tracing::warn!("requests of programs are cut off: they took too long");
+        }
+    };
+    // Callers are told to try elsewhere, rather than left without an answer.
+    front.answer_until(&mut sip, &mut answering, drained).await;
     sip.shutdown(GOODBYE).await;
     desk.close().await
 }
@@ -169,7 +164,28 @@ struct Front {
 }
 
 impl Front {
+    /// Answers whoever calls, until then.
+    async fn answer_until(
+        self: &Arc<Self>,
+        sip: &mut SipServer,
+        answering: &mut JoinSet<()>,
+        end: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                Some(call) = sip.accept() => { answering.spawn(Arc::clone(self).answer(call)); }
+                Some(_) = answering.join_next() => {}
+                () = &mut end => return,
+            }
+        }
+    }
+
     async fn answer(self: Arc<Self>, mut call: IncomingCall) {
+        let Some(place) = self.sessions.enter() else {
+            tracing::info!("a call is refused: the server is stopping");
+            return call.reject(503, Some(DRAIN)).await;
+        };
         let rang = Instant::now();
         let Some((name, config)) = self.config.agent_for(call.to_user()) else {
             tracing::info!(to = call.to_uri(), "no agent answers this number");
@@ -190,7 +206,7 @@ impl Front {
         match call.answer().await {
             Ok(leg) => {
                 self.metrics.call_set_up("sip", rang.elapsed());
-                self.sessions.start(leg, plan).await;
+                place.start(leg, plan);
             }
             Err(error) => {
                 tracing::info!(%error, "the call was not answered");

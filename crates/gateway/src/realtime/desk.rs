@@ -18,7 +18,7 @@ use super::{
     settings::{SESSION_TIME, Settings, wire::Kind},
     translator::Translator,
 };
-use crate::{openai::Api, refusal::Refusal};
+use crate::{openai::Api, refusal::Refusal, router::intake::Meter};
 
 /// What Realtime sessions run on.
 pub struct RealtimeDesk {
@@ -88,13 +88,15 @@ impl Realtime {
     }
 
     /// Starts the call of a client.
-    pub(super) async fn start(
+    pub(super) fn start(
         &self,
         settings: Settings,
+        meter: Meter,
         incoming: mpsc::Receiver<Incoming>,
         outbox: Outbox,
     ) -> Result<(), Refusal> {
         let (desk, house) = self.open.get().ok_or_else(Refusal::loading)?;
+        let place = desk.sessions.enter().ok_or_else(Refusal::stopping)?;
         let to = settings.shown(&["model"]).as_str().unwrap_or("transcription").to_owned();
         let now = tokio::time::Instant::now().into_std();
         let translator = Translator::new(Arc::clone(house), settings, Ids::random(), expiry(), now);
@@ -107,7 +109,7 @@ impl Realtime {
             agent: translator.agent(),
             models: desk.models.clone(),
         };
-        desk.sessions.start(RealtimeLeg::new(translator, incoming, outbox), plan).await;
+        place.start(RealtimeLeg::new(translator, meter, incoming, outbox), plan);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::{
     translator::Translator,
     wire::Effect,
 };
+use crate::router::intake::Meter;
 
 const TICK: Duration = Duration::from_millis(20);
 /// Ticks that were missed are made up for; those of a longer pause are left out.
@@ -29,9 +30,9 @@ pub(crate) enum Incoming {
 
 /// The caller's end of a call, at the other end of a WebSocket. Everything happens inside
 /// [`recv`](Leg::recv); the socket has a task of its own.
-#[derive(Debug)]
 pub(crate) struct RealtimeLeg {
     translator: Translator,
+    meter: Meter,
     incoming: mpsc::Receiver<Incoming>,
     outbox: Outbox,
     next_tick: Instant,
@@ -44,12 +45,13 @@ impl RealtimeLeg {
     /// The client is told of its session at once.
     pub(crate) fn new(
         translator: Translator,
+        meter: Meter,
         incoming: mpsc::Receiver<Incoming>,
         outbox: Outbox,
     ) -> Self {
         let next_tick = Instant::now() + TICK;
-        let mut leg =
-            Self { translator, incoming, outbox, next_tick, inputs: VecDeque::new(), ending: None };
+        let inputs = VecDeque::new();
+        let mut leg = Self { translator, meter, incoming, outbox, next_tick, inputs, ending: None };
         leg.carry_or_end();
         leg
     }
@@ -82,6 +84,7 @@ impl RealtimeLeg {
             match effect {
                 Effect::Send(event) => self.outbox.send(Outgoing::Text(event.to_string()))?,
                 Effect::Tell(input) => self.inputs.push_back(input),
+                Effect::Spend(tokens) => self.meter.spent(tokens),
             }
         }
         Ok(())
@@ -213,7 +216,11 @@ mod tests {
         let (client, incoming) = mpsc::channel(8);
         let (outbox, outlet) = outbox::new();
         let translator = Translator::new(house, settings, Ids::plain(), 0, now());
-        Line { leg: RealtimeLeg::new(translator, incoming, outbox), client, outlet }
+        Line {
+            leg: RealtimeLeg::new(translator, Meter::for_tests(), incoming, outbox),
+            client,
+            outlet,
+        }
     }
 
     impl Line {

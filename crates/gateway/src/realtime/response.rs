@@ -174,6 +174,7 @@ impl Response {
         let mut response = self.json(name, Some(&usage_json(usage)));
         response["status_details"] = details;
         wire.send("response.done", json!({ "response": response }));
+        wire.spend(usage.prompt.saturating_add(usage.generated));
     }
 
     /// Begins the message where it has not begun; where it is.

@@ -25,7 +25,10 @@ use crate::{
     Operator,
     openai::{Api, body::Body},
     refusal::Refusal,
-    router::guard::{Caller, PROTOCOL, shown_key, unknown_key},
+    router::{
+        guard::{Caller, PROTOCOL, shown_key, unknown_key},
+        intake::Meter,
+    },
 };
 
 /// Seconds for which an ephemeral key is valid unless the client says how long, and the least and the
@@ -50,18 +53,18 @@ pub(crate) async fn connect(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
-    // The sessions of a server that drains are waited for; a new one would be cut off at once.
-    operator.intake.check_open()?;
     let api = operator.api.clone();
-    let settings = match shown_key(&headers).filter(|key| key.starts_with(secrets::PREFIX)) {
-        Some(key) => api.realtime.secrets.settings(unix_now(), key),
+    let wanted = match shown_key(&headers).filter(|key| key.starts_with(secrets::PREFIX)) {
+        Some(key) => api.realtime.secrets.find(unix_now(), key),
         None if caller == Caller::Anyone => None,
-        None => Some(wanted(&api, &connect)?),
+        None => Some((caller, wanted(&api, &connect)?)),
     };
-    let Some(settings) = settings else {
+    let Some((payer, settings)) = wanted else {
         operator.metrics.auth_failed();
         return Err(unknown_key(&headers));
     };
+    let meter = Meter::new(operator.intake.clone(), payer);
+    meter.open_session()?;
     let upgrade = upgrade
         .map_err(|rejection| Refusal::bad_request(rejection.body_text(), "websocket_expected"))?;
     let mut upgrade =
@@ -71,7 +74,7 @@ pub(crate) async fn connect(
         upgrade.set_selected_protocol(HeaderValue::from_static(PROTOCOL));
     }
     Ok(match api.realtime.enter() {
-        Some(place) => upgrade.on_upgrade(|socket| talk(socket, api, settings, place)),
+        Some(place) => upgrade.on_upgrade(|socket| talk(socket, api, settings, meter, place)),
         None => upgrade.on_upgrade(|socket| {
             let message = "as many sessions as this server may have are under way; try again";
             let fault = Fault::server("session_limit_reached", message);
@@ -95,10 +98,16 @@ fn wanted(api: &Api, connect: &Connect) -> Result<Settings, Refusal> {
     api.realtime.settings(Wanted { kind, model: connect.model.as_deref() })
 }
 
-async fn talk(socket: WebSocket, api: Api, settings: Settings, place: OwnedSemaphorePermit) {
+async fn talk(
+    socket: WebSocket,
+    api: Api,
+    settings: Settings,
+    meter: Meter,
+    place: OwnedSemaphorePermit,
+) {
     let (frames, incoming) = mpsc::channel(socket::INCOMING);
     let (outbox, outlet) = outbox::new();
-    if let Err(refusal) = api.realtime.start(settings, incoming, outbox).await {
+    if let Err(refusal) = api.realtime.start(settings, meter, incoming, outbox) {
         return turn_away(socket, Fault::from_refusal(&refusal, "model")).await;
     }
     socket::carry(socket, frames, outlet).await;
@@ -130,11 +139,12 @@ struct ExpiresAfter {
 /// An ephemeral key for a session as it is described.
 pub(crate) async fn client_secrets(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Body(wanted): Body<SecretWanted>,
 ) -> Result<Json<Value>, Refusal> {
     let settings = api.realtime.described(&wanted.session)?;
     let seconds = lifetime(wanted.expires_after.as_ref())?;
-    let issued = issue(&api.realtime, settings, seconds)?;
+    let issued = issue(&api.realtime, caller, settings, seconds)?;
     Ok(Json(json!({
         "value": issued.key, "expires_at": issued.expires_at, "session": issued.session,
     })))
@@ -143,22 +153,29 @@ pub(crate) async fn client_secrets(
 /// `POST /v1/realtime/sessions`: the same as before the API's release.
 pub(crate) async fn sessions(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Body(flat): Body<Map<String, Value>>,
 ) -> Result<Response, Refusal> {
-    issue_flat(&api, &flat, "realtime")
+    issue_flat(&api, caller, &flat, "realtime")
 }
 
 /// `POST /v1/realtime/transcription_sessions`: likewise.
 pub(crate) async fn transcription_sessions(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Body(flat): Body<Map<String, Value>>,
 ) -> Result<Response, Refusal> {
-    issue_flat(&api, &flat, "transcription")
+    issue_flat(&api, caller, &flat, "transcription")
 }
 
-fn issue_flat(api: &Api, flat: &Map<String, Value>, kind: &str) -> Result<Response, Refusal> {
+fn issue_flat(
+    api: &Api,
+    caller: Caller,
+    flat: &Map<String, Value>,
+    kind: &str,
+) -> Result<Response, Refusal> {
     let settings = api.realtime.described(&legacy::session(flat, kind)?)?;
-    let issued = issue(&api.realtime, settings, KEY_SECONDS)?;
+    let issued = issue(&api.realtime, caller, settings, KEY_SECONDS)?;
     let shown = legacy::flat(&issued.session, &issued.key, issued.expires_at);
     Ok(Json(shown).into_response())
 }
@@ -182,11 +199,16 @@ struct Issued {
     session: Value,
 }
 
-fn issue(realtime: &Realtime, settings: Settings, seconds: i64) -> Result<Issued, Refusal> {
+fn issue(
+    realtime: &Realtime,
+    caller: Caller,
+    settings: Settings,
+    seconds: i64,
+) -> Result<Issued, Refusal> {
     let now = unix_now();
     let expires_at = now.saturating_add(seconds);
     let session = settings.json(&Ids::random().session(), 0);
-    let key = realtime.secrets.issue(now, expires_at, settings);
+    let key = realtime.secrets.issue(now, expires_at, caller, settings);
     let key = key.ok_or_else(|| Refusal::busy("too many ephemeral keys are valid; try again"))?;
     Ok(Issued { key, expires_at, session })
 }

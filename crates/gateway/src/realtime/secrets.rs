@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use super::settings::Settings;
-use crate::KeyDigest;
+use crate::{KeyDigest, router::guard::Caller};
 
 /// Keys that are valid at once; one more is refused until the next one expires.
 const KEYS: usize = 4_096;
@@ -24,27 +24,36 @@ struct Secret {
     digest: KeyDigest,
     /// Unix time, seconds.
     expires_at: i64,
+    /// Who asked for it, and pays.
+    issued_to: Caller,
     settings: Settings,
 }
 
 impl Secrets {
     /// A new key for sessions like this; `None` when there are too many.
-    pub(crate) fn issue(&self, now: i64, expires_at: i64, settings: Settings) -> Option<String> {
+    pub(crate) fn issue(
+        &self,
+        now: i64,
+        expires_at: i64,
+        issued_to: Caller,
+        settings: Settings,
+    ) -> Option<String> {
         let mut keys = self.valid(now);
         if keys.len() >= KEYS {
             return None;
         }
         let [one, two] = [Uuid::new_v4(), Uuid::new_v4()].map(|random| random.simple().to_string());
         let key = format!("{PREFIX}{one}{two}");
-        keys.push(Secret { digest: KeyDigest::of(&key), expires_at, settings });
+        keys.push(Secret { digest: KeyDigest::of(&key), expires_at, issued_to, settings });
         Some(key)
     }
 
-    /// What a key was issued for, while it is valid.
-    pub(crate) fn settings(&self, now: i64, key: &str) -> Option<Settings> {
+    /// To whom a key was issued and for what, while it is valid.
+    pub(crate) fn find(&self, now: i64, key: &str) -> Option<(Caller, Settings)> {
         let digest = KeyDigest::of(key);
         let keys = self.valid(now);
-        keys.iter().find(|key| key.digest.matches(&digest)).map(|key| key.settings.clone())
+        let found = keys.iter().find(|key| key.digest.matches(&digest));
+        found.map(|key| (key.issued_to, key.settings.clone()))
     }
 
     fn valid(&self, now: i64) -> MutexGuard<'_, Vec<Secret>> {
@@ -63,13 +72,16 @@ mod tests {
     fn a_key_is_valid_until_it_expires() {
         let (secrets, house) = (Secrets::default(), house());
         let settings = Settings::new(Kind::Transcription, None, &house).unwrap();
-        let key = secrets.issue(0, 60, settings.clone()).unwrap();
+        let key = secrets.issue(0, 60, Caller::Program(2), settings.clone()).unwrap();
         assert!(key.starts_with(PREFIX) && key.len() == 67);
-        assert_eq!(secrets.settings(59, &key).unwrap().kind, Kind::Transcription);
-        assert!(secrets.settings(59, "ek_other").is_none());
-        assert!(secrets.settings(60, &key).is_none());
-        assert!((0..KEYS).all(|_| secrets.issue(60, 61, settings.clone()).is_some()));
-        assert!(secrets.issue(60, 61, settings.clone()).is_none());
-        assert!(secrets.issue(61, 62, settings).is_some());
+        let (caller, found) = secrets.find(59, &key).unwrap();
+        assert_eq!((caller, found.kind), (Caller::Program(2), Kind::Transcription));
+        assert!(secrets.find(59, "ek_other").is_none());
+        assert!(secrets.find(60, &key).is_none());
+        assert!(
+            (0..KEYS).all(|_| secrets.issue(60, 61, Caller::Operator, settings.clone()).is_some())
+        );
+        assert!(secrets.issue(60, 61, Caller::Operator, settings.clone()).is_none());
+        assert!(secrets.issue(61, 62, Caller::Operator, settings).is_some());
     }
 }

@@ -19,7 +19,7 @@ use super::{
     settings::{Settings, wire::Kind},
     translator::Translator,
 };
-use crate::{ApiConfig, Observers, openai::served::Directory};
+use crate::{ApiConfig, Observers, openai::served::Directory, router::intake::Meter};
 
 /// Longer than any answer takes here, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -152,7 +152,8 @@ impl Client {
             models,
         };
         let sessions = Sessions::new(Arc::new(Observers::new(Vec::new())));
-        sessions.start(RealtimeLeg::new(translator, incoming, outbox), plan).await;
+        let place = sessions.enter().unwrap();
+        place.start(RealtimeLeg::new(translator, Meter::for_tests(), incoming, outbox), plan);
         Self { frames, outlet, _sessions: sessions }
     }
 

@@ -14,6 +14,8 @@ pub(crate) enum Effect {
     Send(Value),
     /// The session is told.
     Tell(LegInput),
+    /// So many tokens were read and written.
+    Spend(u32),
 }
 
 /// Effects in order, and the ids that they carry. Taken out after each input, so it stays short.
@@ -47,6 +49,11 @@ impl Wire {
     /// Tells the session.
     pub(crate) fn tell(&mut self, input: LegInput) {
         self.effects.push_back(Effect::Tell(input));
+    }
+
+    /// Counts what a response took against its key.
+    pub(crate) fn spend(&mut self, tokens: u32) {
+        self.effects.push_back(Effect::Spend(tokens));
     }
 
     pub(crate) fn pop(&mut self) -> Option<Effect> {

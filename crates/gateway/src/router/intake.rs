@@ -4,13 +4,7 @@
 mod allowance;
 mod held;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Extension, Request, State},
@@ -19,9 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::allowance::Kind;
 use self::{
@@ -39,24 +34,57 @@ const OPENAI_VERSION: &str = "2020-10-01";
 pub struct Intake {
     at_once: Arc<Semaphore>,
     most: u32,
-    is_closed: Arc<AtomicBool>,
+    closed: CancellationToken,
     answer_time: Duration,
     allowances: Arc<Allowances>,
     metrics: Metrics,
 }
 
-/// Takes note of what a request cost. In the extensions of every request of a program.
+/// Takes note of what somebody's requests cost. In the extensions of every request of a program.
 #[derive(Clone)]
 pub(crate) struct Meter {
-    allowances: Arc<Allowances>,
+    intake: Intake,
     caller: Caller,
 }
 
 impl Meter {
+    /// Of this caller.
+    pub(crate) fn new(intake: Intake, caller: Caller) -> Self {
+        Self { intake, caller }
+    }
+
     /// The request took so many tokens; counted against what its key may take in a minute.
     pub(crate) fn spent(&self, tokens: u32) {
-        self.allowances.spend(self.caller, tokens, Instant::now().into_std());
+        self.intake.allowances.spend(self.caller, tokens, Instant::now().into_std());
     }
+
+    /// Lets in what comes over an open socket, as a request: at work until the permit is dropped.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let admitted = self.intake.admit(self.caller);
+        admitted.map(|admitted| admitted.permit).map_err(|refused| refused.refusal)
+    }
+
+    /// Lets in a session: a request of the key, with a place of its own.
+    pub(crate) fn open_session(&self) -> Result<(), Refusal> {
+        self.intake.take(self.caller).map(drop).map_err(|refused| refused.refusal)
+    }
+
+    /// Until no more requests are taken.
+    pub(crate) async fn closed(&self) {
+        self.intake.closed.cancelled().await;
+    }
+}
+
+/// What a request that is let in has.
+struct Admitted {
+    permit: OwnedSemaphorePermit,
+    standing: Standing,
+}
+
+/// Why a request is not let in.
+struct Refused {
+    refusal: Refusal,
+    standing: Standing,
 }
 
 impl Intake {
@@ -66,21 +94,39 @@ impl Intake {
         Self {
             at_once: Arc::new(Semaphore::new(most as usize)),
             most,
-            is_closed: Arc::default(),
+            closed: CancellationToken::new(),
             answer_time: Duration::from_secs(config.timeout_seconds.into()),
             allowances: Arc::new(Allowances::new(config)),
             metrics,
         }
     }
 
-    /// Refuses once no more are taken: for what lasts longer than a request and is not counted as one.
-    pub(crate) fn check_open(&self) -> Result<(), Refusal> {
-        if self.is_closed.load(Ordering::Acquire) { Err(Refusal::stopping()) } else { Ok(()) }
+    fn admit(&self, caller: Caller) -> Result<Admitted, Refused> {
+        let standing = self.take(caller)?;
+        match Arc::clone(&self.at_once).try_acquire_owned() {
+            Ok(permit) => Ok(Admitted { permit, standing }),
+            Err(_) => {
+                self.metrics.rate_limited(caller.name());
+                let refusal = Refusal::busy("as many requests are at work as may be; try again");
+                Err(Refused { refusal, standing })
+            }
+        }
+    }
+
+    /// Takes a request off the caller's allowance.
+    fn take(&self, caller: Caller) -> Result<Standing, Refused> {
+        if self.closed.is_cancelled() {
+            return Err(Refused { refusal: Refusal::stopping(), standing: Standing::default() });
+        }
+        self.allowances.take(caller, Instant::now().into_std()).map_err(|over| {
+            self.metrics.rate_limited(caller.name());
+            Refused { refusal: Refusal::over_limit(over.what, over.wait), standing: over.standing }
+        })
     }
 
     /// Takes no more requests, and waits until those at work are over.
     pub async fn drain(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.closed.cancel();
         // Closed by nobody; once all permits are here nothing is at work.
         drop(self.at_once.acquire_many(self.most).await);
     }
@@ -94,24 +140,15 @@ pub(super) async fn take_in(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    if let Err(stopping) = intake.check_open() {
-        return stopping.into_response();
-    }
-    let standing = match intake.allowances.take(caller, started.into_std()) {
-        Ok(standing) => standing,
+    let Admitted { permit, standing } = match intake.admit(caller) {
+        Ok(admitted) => admitted,
         Err(refused) => {
-            intake.metrics.rate_limited(caller.name());
-            let wait = refused.wait;
-            let mut response = Refusal::over_limit(refused.what, wait).into_response();
+            let mut response = refused.refusal.into_response();
             tell_standing(response.headers_mut(), &refused.standing);
             return response;
         }
     };
-    let Ok(permit) = Arc::clone(&intake.at_once).try_acquire_owned() else {
-        intake.metrics.rate_limited(caller.name());
-        return Refusal::busy("as many requests are at work as may be; try again").into_response();
-    };
-    request.extensions_mut().insert(Meter { allowances: Arc::clone(&intake.allowances), caller });
+    request.extensions_mut().insert(Meter::new(intake.clone(), caller));
     let answered = timeout(intake.answer_time, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
     let headers = response.headers_mut();
@@ -150,6 +187,13 @@ mod tests {
     use hyper_util::service::TowerToHyperService;
 
     use super::*;
+
+    impl Meter {
+        /// Of an operator without limits.
+        pub(crate) fn for_tests() -> Self {
+            Self::new(intake(1, 10), Caller::Operator)
+        }
+    }
 
     fn intake(most: u32, seconds: u32) -> Intake {
         let config =

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trunkline_gateway::{
-    GatewayConfig,
+    ApiConfig, GatewayConfig,
     openai::{Named, Served},
 };
 use trunkline_testkit::{FakeEmbedder, Fakes, ScriptedLlm, World as Said};
@@ -35,10 +35,14 @@ impl Program {
     }
 
     pub(crate) async fn open_with(llm: ScriptedLlm) -> Self {
+        Self::open_limited(llm, &ApiConfig::default()).await
+    }
+
+    pub(crate) async fn open_limited(llm: ScriptedLlm, api: &ApiConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config =
             GatewayConfig { bind: "127.0.0.1:0".parse().unwrap(), ..GatewayConfig::default() };
-        let face = Face::open(dir.path(), &config).await;
+        let face = Face::open_for_programs(dir.path(), &config, api).await;
         let fakes = Fakes::new(Said::new(&[]), &[]);
         face.api.serve(Served {
             llm: Named::new("scripted", Arc::new(llm.clone())),

@@ -192,6 +192,21 @@ async fn an_ephemeral_key_opens_the_session_that_it_was_issued_for() {
 }
 
 #[tokio::test]
+async fn sessions_are_paid_for_by_the_key_that_they_were_opened_with_or_issued_to() {
+    let house = House::open(ApiConfig { requests_per_minute: 3, ..keyed(64) }).await;
+    let key = house.post("/v1/realtime/client_secrets", &json!({})).await["value"].clone();
+    let (own, issued) = ("Bearer secret".to_owned(), format!("Bearer {}", key.as_str().unwrap()));
+    for shown in [&own, &issued] {
+        house.connect("", &[("authorization", shown)]).await.unwrap().close().await;
+    }
+    for shown in [&own, &issued] {
+        assert_eq!(house.connect("", &[("authorization", shown)]).await.err(), Some(429));
+    }
+    house.connect("", &[]).await.unwrap().close().await;
+    house.close().await;
+}
+
+#[tokio::test]
 async fn one_session_too_many_is_told_to_try_again() {
     let house = House::open(keyed(1)).await;
     let mut first = house.connect("", &[]).await.unwrap();

@@ -1,5 +1,7 @@
 //! `/v1/responses` as a WebSocket.
 
+use std::time::Duration;
+
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -7,6 +9,8 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, protocol::WebSocketConfig},
 };
+use trunkline_gateway::ApiConfig;
+use trunkline_testkit::ScriptedLlm;
 
 use crate::program::{Program, Seen};
 
@@ -192,5 +196,44 @@ async fn a_message_that_is_too_long_ends_the_socket_and_a_plain_get_is_refused()
     let long = "x".repeat(9 * 1024 * 1024);
     drop(client.0.send(Message::text(long)).await);
     assert!(!matches!(client.0.next().await, Some(Ok(Message::Text(_)))));
+    program.close().await;
+}
+
+#[tokio::test]
+async fn what_a_socket_asks_for_counts_as_requests_do() {
+    // The socket's opening is one of them.
+    let api = ApiConfig { requests_per_minute: 2, ..ApiConfig::default() };
+    let llm = ScriptedLlm::new(&["One."], Duration::ZERO, Duration::ZERO);
+    let program = Program::open_limited(llm, &api).await;
+    let mut client = Client::open(&program).await;
+    client.create(json!({"input": "x", "stream_id": "a"})).await;
+    assert_eq!(client.response().await["status"], "completed");
+    client.create(json!({"input": "y", "stream_id": "b"})).await;
+    let refused = client.event().await;
+    assert_eq!((&refused["status"], &refused["stream_id"]), (&json!(429), &json!("b")));
+    let (status, _) = program.face.json("/v1/models").await;
+    assert_eq!(status, 429);
+    program.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_drains_answers_what_a_socket_asked_and_says_goodbye() {
+    let slow = Duration::from_millis(300);
+    let llm = ScriptedLlm::new(&["One two."], slow, Duration::ZERO);
+    let program = Program::open_with(llm).await;
+    let (mut idle, mut busy) = (Client::open(&program).await, Client::open(&program).await);
+    busy.create(json!({"input": "x"})).await;
+    program.until_busy().await;
+    let drained = program.face.intake.drain();
+    let (response, ()) = tokio::join!(busy.response(), drained);
+    assert_eq!(response["status"], "completed");
+    for client in [&mut idle, &mut busy] {
+        let code = loop {
+            if let Message::Close(frame) = client.0.next().await.unwrap().unwrap() {
+                break frame.map(|frame| u16::from(frame.code));
+            }
+        };
+        assert_eq!(code, Some(1001));
+    }
     program.close().await;
 }

@@ -150,6 +150,7 @@ pub(crate) struct Face {
     pub(crate) address: SocketAddr,
     pub(crate) readiness: Readiness,
     pub(crate) api: Api,
+    pub(crate) intake: Intake,
     pub(crate) client: reqwest::Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -175,7 +176,7 @@ impl Face {
             metrics: world.metrics.clone(),
             readiness: readiness.clone(),
             api: api.clone(),
-            intake,
+            intake: intake.clone(),
         };
         let server = Server::bind(config).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
@@ -184,7 +185,7 @@ impl Face {
         #[expect(clippy::disallowed_methods, reason = "awaited by close")]
         let serving = tokio::spawn(running);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { world, address, readiness, api, client, stop, serving }
+        Self { world, address, readiness, api, intake, client, stop, serving }
     }
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use axum::{
     extract::{
         Extension, State, WebSocketUpgrade,
-        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+        ws::{CloseFrame, Message, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
 };
@@ -13,7 +13,7 @@ use futures::{FutureExt, Stream, StreamExt, stream, stream::BoxStream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -84,11 +84,18 @@ struct Talk {
 
 type Events = BoxStream<'static, Value>;
 
+/// The answer to a request.
+struct Telling {
+    events: Events,
+    /// Counts it as being at work.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
 impl Talk {
     /// Until the client goes away, which stops the model.
     async fn run(self, mut socket: WebSocket) {
         let mut waiting: VecDeque<Value> = VecDeque::new();
-        let mut telling: Option<Events> = None;
+        let mut telling: Option<Telling> = None;
         let mut unanswered = 0;
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,6 +118,10 @@ impl Talk {
                     telling = None;
                     true
                 },
+                // What was asked for before is answered; what comes later is refused.
+                () = self.meter.closed(), if telling.is_none() && waiting.is_empty() => {
+                    return say_goodbye(socket).await;
+                }
                 _ = ping.tick() => {
                     unanswered += 1;
                     unanswered <= UNANSWERED + 1 && write(&mut socket, Message::Ping("".into())).await
@@ -122,10 +133,21 @@ impl Talk {
         }
     }
 
-    /// The events of a request; the model begins when they are first asked for.
-    fn tell(&self, asked: Value) -> Events {
-        let talk = self.clone();
+    /// Lets a request in, or says why not.
+    fn tell(&self, asked: Value) -> Telling {
         let stream_id = asked["stream_id"].as_str().map(str::to_owned);
+        match self.meter.admit() {
+            Ok(permit) => Telling { events: self.events(asked, stream_id), _permit: Some(permit) },
+            Err(refusal) => {
+                let event = refused(&refusal, stream_id.as_deref());
+                Telling { events: stream::iter([event]).boxed(), _permit: None }
+            }
+        }
+    }
+
+    /// The events of a request; the model begins when they are first asked for.
+    fn events(&self, asked: Value, stream_id: Option<String>) -> Events {
+        let talk = self.clone();
         let told = async move {
             match talk.begin(asked).await {
                 Ok(events) => events.boxed(),
@@ -160,6 +182,13 @@ impl Talk {
         let (pieces, narration) = order.begin(self.meter);
         Ok(reply::told(reply::begun(pieces).await?, narration))
     }
+}
+
+/// The server stops (RFC 6455, section 7.4.1).
+async fn say_goodbye(mut socket: WebSocket) {
+    let reason = "the server is stopping".into();
+    let close = CloseFrame { code: close_code::AWAY, reason };
+    write(&mut socket, Message::Close(Some(close))).await;
 }
 
 /// What to make of what a client sent.
@@ -203,9 +232,9 @@ fn admit(waiting: &mut VecDeque<Value>, text: &str) -> Result<(), Refusal> {
 }
 
 /// The next event of what is told; never, while nothing is.
-async fn next(telling: &mut Option<Events>) -> Option<Value> {
+async fn next(telling: &mut Option<Telling>) -> Option<Value> {
     match telling {
-        Some(events) => events.next().await,
+        Some(telling) => telling.events.next().await,
         None => std::future::pending().await,
     }
 }

@@ -125,7 +125,7 @@ impl Stage {
         while let Some(effect) = self.translator.poll() {
             let line = match &effect {
                 Effect::Send(event) => shown(event),
-                Effect::Tell(LegInput::Audio(_)) => continue,
+                Effect::Tell(LegInput::Audio(_)) | Effect::Spend(_) => continue,
                 Effect::Tell(LegInput::Sounding(_)) => "  session <- Sounding".to_owned(),
                 Effect::Tell(LegInput::Directed(direction)) => {
                     format!("  session <- {}", ordered(direction))
