@@ -46,20 +46,74 @@ struct Message {
 
 /// Why a response is done.
 #[derive(Debug)]
-enum Status {
+pub(crate) enum Status {
+    /// It is whole.
     Completed,
+    /// It was stopped.
     Cancelled(&'static str),
+    /// It is as long as it may be.
     Incomplete,
+    /// A model failed.
     Failed,
 }
 
+impl Status {
+    /// `status` and `status_details`.
+    fn shown(&self) -> (&'static str, Value) {
+        match self {
+            Self::Completed => ("completed", Value::Null),
+            Self::Cancelled(reason) => {
+                ("cancelled", json!({ "type": "cancelled", "reason": reason }))
+            }
+            Self::Incomplete => {
+                ("incomplete", json!({ "type": "incomplete", "reason": "max_output_tokens" }))
+            }
+            Self::Failed => {
+                let message = "a model failed; the server's log says why";
+                let error =
+                    json!({ "type": "server_error", "code": "model_failed", "message": message });
+                ("failed", json!({ "type": "failed", "error": error }))
+            }
+        }
+    }
+}
+
+impl Shape {
+    fn response(&self, id: &str, status: &str, output: &[Value], usage: Option<&Value>) -> Value {
+        let modality = match self.modality {
+            Modality::Audio => "audio",
+            Modality::Text => "text",
+        };
+        json!({
+            "object": "realtime.response", "id": id, "status": status,
+            "status_details": null, "output": output,
+            "conversation_id": self.conversation, "output_modalities": [modality],
+            "max_output_tokens": self.max_output_tokens, "audio": self.audio,
+            "usage": usage, "metadata": self.metadata,
+        })
+    }
+}
+
 impl Response {
-    /// `response.created`.
-    pub(crate) fn begin(reply: ReplyId, shape: Shape, wire: &mut Wire) -> Self {
+    /// `response.created`, of a response that has yet to begin; its id.
+    pub(crate) fn announce(shape: &Shape, wire: &mut Wire) -> String {
         let id = wire.ids.next("resp");
-        let response = Self { id, reply, shape, is_done: false, output: Vec::new(), message: None };
-        wire.send("response.created", json!({ "response": response.json("in_progress", None) }));
-        response
+        let response = shape.response(&id, "in_progress", &[], None);
+        wire.send("response.created", json!({ "response": response }));
+        id
+    }
+
+    /// The end of a response that was announced and never began.
+    pub(crate) fn never_began(id: &str, shape: &Shape, status: &Status, wire: &mut Wire) {
+        let (name, details) = status.shown();
+        let mut response = shape.response(id, name, &[], None);
+        response["status_details"] = details;
+        wire.send("response.done", json!({ "response": response }));
+    }
+
+    /// The reply begins of which the client was told by this id.
+    pub(crate) fn begin(reply: ReplyId, id: String, shape: Shape) -> Self {
+        Self { id, reply, shape, is_done: false, output: Vec::new(), message: None }
     }
 
     /// More of its sound, base64.
@@ -154,24 +208,11 @@ impl Response {
             return;
         }
         self.is_done = true;
-        let (name, details) = match status {
-            Status::Completed => ("completed", Value::Null),
-            Status::Cancelled(reason) => {
-                ("cancelled", json!({ "type": "cancelled", "reason": reason }))
-            }
-            Status::Incomplete => {
-                ("incomplete", json!({ "type": "incomplete", "reason": "max_output_tokens" }))
-            }
-            Status::Failed => {
-                let message = "a model failed; the server's log says why";
-                let error =
-                    json!({ "type": "server_error", "code": "model_failed", "message": message });
-                ("failed", json!({ "type": "failed", "error": error }))
-            }
-        };
+        let (name, details) = status.shown();
         let item_status = if matches!(status, Status::Completed) { name } else { "incomplete" };
         self.close(item_status, items, wire);
-        let mut response = self.json(name, Some(&usage_json(usage)));
+        let usage_shown = usage_json(usage);
+        let mut response = self.shape.response(&self.id, name, &self.output, Some(&usage_shown));
         response["status_details"] = details;
         wire.send("response.done", json!({ "response": response }));
         wire.spend(usage.prompt.saturating_add(usage.generated));
@@ -250,20 +291,6 @@ impl Response {
         json!({
             "response_id": self.id, "item_id": message.item_id, "output_index": message.index,
             "content_index": 0,
-        })
-    }
-
-    fn json(&self, status: &str, usage: Option<&Value>) -> Value {
-        let modality = match self.shape.modality {
-            Modality::Audio => "audio",
-            Modality::Text => "text",
-        };
-        json!({
-            "object": "realtime.response", "id": self.id, "status": status,
-            "status_details": null, "output": self.output,
-            "conversation_id": self.shape.conversation, "output_modalities": [modality],
-            "max_output_tokens": self.shape.max_output_tokens, "audio": self.shape.audio,
-            "usage": usage, "metadata": self.shape.metadata,
         })
     }
 }

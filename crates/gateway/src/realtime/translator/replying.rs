@@ -17,7 +17,7 @@ use crate::realtime::{
     codec::{Codec, Encoder},
     fault::Fault,
     playout::FarPlayout,
-    response::{Response, Shape},
+    response::{Response, Shape, Status},
 };
 
 /// Replies that may be asked for and not begun; more are refused with an error event.
@@ -56,6 +56,8 @@ struct Ordered {
     shape: Shape,
     /// Where it waits for the reply before it to end.
     waits: Option<Waits>,
+    /// The id of the response, once the client was told that there will be one.
+    announced: Option<String>,
 }
 
 /// Since when an order waits, and when it was refused; `None` once it was ordered again.
@@ -115,6 +117,9 @@ impl Replying {
     pub(super) fn is_busy(&self) -> bool {
         let mut all = self.responses.iter();
         all.any(|(response, _)| !response.is_done && response.shape.conversation.is_some())
+            || self.orders.iter().any(|ordered| {
+                ordered.announced.is_some() && ordered.shape.conversation.is_some()
+            })
     }
 
     fn remember(&mut self, response: Response) {
@@ -149,12 +154,21 @@ impl Translator {
         let shape = self.shape(&wire, &order);
         self.direct_in_order(Direction::Reply(Box::new(order.clone())))?;
         let event_id = event_id.map(str::to_owned);
-        self.replying.orders.push_back(Ordered { order, event_id, shape, waits: None });
+        self.replying.orders.push_back(Ordered {
+            order,
+            event_id,
+            shape,
+            waits: None,
+            announced: None,
+        });
         Ok(())
     }
 
     /// `response.cancel`. The session knows of replies that the client does not.
     pub(super) fn cancel(&mut self, id: Option<&str>, event_id: Option<&str>) -> Result<(), Fault> {
+        if self.take_back(id) {
+            return Ok(());
+        }
         let mut under_way = self.replying.responses.iter().filter(|(known, _)| !known.is_done);
         let reply = match id {
             Some(id) => {
@@ -167,6 +181,22 @@ impl Translator {
         };
         self.stop(Cancel { reply, asker: Asker::Client(event_id.map(str::to_owned)) });
         Ok(())
+    }
+
+    /// Takes back the response that was announced and waits, if it is the one that is meant.
+    fn take_back(&mut self, id: Option<&str>) -> bool {
+        let is_meant = |ordered: &Ordered| {
+            // While it is ordered again it is the session's to stop.
+            let waits = ordered.waits.is_some_and(|waits| waits.refused.is_some());
+            let announced = ordered.announced.as_deref();
+            waits && announced.is_some_and(|announced| id.is_none_or(|id| id == announced))
+        };
+        let Some(at) = self.replying.orders.iter().position(is_meant) else { return false };
+        let Some(ordered) = self.replying.orders.remove(at) else { return false };
+        let id = ordered.announced.unwrap_or_default();
+        let status = Status::Cancelled("client_cancelled");
+        Response::never_began(&id, &ordered.shape, &status, &mut self.wire);
+        true
     }
 
     /// The client has stopped playing a reply by itself.
@@ -191,14 +221,16 @@ impl Translator {
     }
 
     pub(super) fn reply_started(&mut self, reply: ReplyId, origin: Origin) {
-        let shape = match origin {
-            Origin::Ordered(tag) => self.take_order(tag).map(|ordered| ordered.shape),
+        let ordered = match origin {
+            Origin::Ordered(tag) => self.take_order(tag),
             Origin::Turn(_) | Origin::Own => None,
         };
-        self.begin(reply, shape);
+        self.begin(reply, ordered);
     }
 
-    fn begin(&mut self, reply: ReplyId, shape: Option<Shape>) {
+    fn begin(&mut self, reply: ReplyId, ordered: Option<Ordered>) {
+        let (announced, shape) =
+            ordered.map_or((None, None), |ordered| (ordered.announced, Some(ordered.shape)));
         let shape = shape.unwrap_or_else(|| self.own_shape());
         if shape.modality == Modality::Audio {
             self.replying.speaking = Some(reply);
@@ -206,8 +238,8 @@ impl Translator {
                 self.replying.encoder = Encoder::new(self.settings.output.codec);
             }
         }
-        let response = Response::begin(reply, shape, &mut self.wire);
-        self.replying.remember(response);
+        let id = announced.unwrap_or_else(|| Response::announce(&shape, &mut self.wire));
+        self.replying.remember(Response::begin(reply, id, shape));
     }
 
     fn take_order(&mut self, tag: u64) -> Option<Ordered> {
@@ -316,7 +348,7 @@ impl Translator {
             Ending::Interrupted => None,
         };
         if ordered.is_some() || matches!(ending, Ending::Failed(_)) {
-            self.begin(reply, ordered.map(|ordered| ordered.shape));
+            self.begin(reply, ordered);
             self.replying.speaking = None;
         }
     }
@@ -341,19 +373,26 @@ impl Translator {
     }
 
     pub(super) fn reply_refused(&mut self, now: Instant, tag: u64, refusal: Refused) {
+        let Some(ordered) = self.take_order(tag) else {
+            return self.wire.fault(&busy(), None);
+        };
+        // The response before it is done, and its sound has yet to be heard.
         let is_early = refusal == Refused::ReplyUnderWay && !self.replying.is_busy();
-        let found = self.replying.orders.iter_mut().find(|ordered| ordered.order.tag == tag);
-        if let Some(ordered) = found.filter(|_| is_early) {
-            // The response before it is done; its sound has yet to be heard.
-            let since = ordered.waits.map_or(now, |waits| waits.since);
-            if now.saturating_duration_since(since) < PATIENCE {
-                ordered.waits = Some(Waits { since, refused: Some(now) });
-                return;
-            }
+        let since = ordered.waits.map_or(now, |waits| waits.since);
+        if is_early && now.saturating_duration_since(since) < PATIENCE {
+            let announced = ordered.announced.clone();
+            // Clients give up on a response of which they are told nothing.
+            let id =
+                announced.unwrap_or_else(|| Response::announce(&ordered.shape, &mut self.wire));
+            let waits = Some(Waits { since, refused: Some(now) });
+            self.replying.orders.push_front(Ordered { waits, announced: Some(id), ..ordered });
+            return;
         }
-        let ordered = self.take_order(tag);
-        let event_id = ordered.and_then(|ordered| ordered.event_id);
-        self.wire.fault(&busy(), event_id.as_deref());
+        if let Some(id) = &ordered.announced {
+            let status = Status::Cancelled("turn_detected");
+            Response::never_began(id, &ordered.shape, &status, &mut self.wire);
+        }
+        self.wire.fault(&busy(), ordered.event_id.as_deref());
     }
 
     /// Orders again what was ordered while the reply before it still sounded.

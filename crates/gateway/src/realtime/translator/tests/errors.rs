@@ -132,19 +132,55 @@ fn a_response_ordered_while_another_is_prepared_is_refused_in_the_end() {
 }
 
 #[test]
-fn a_response_ordered_while_the_one_before_sounds_is_ordered_again() {
+fn a_response_ordered_while_the_one_before_sounds_is_announced_and_ordered_again() {
     let mut stage = Stage::talking();
     stage.starts(1, Origin::Own).speaks(1, "One moment.", 1000).made(1);
     stage.client(&json!({"type": "response.create"}));
     let orders = |stage: &Stage| stage.timeline.matches("session <- Reply").count();
     assert_eq!(orders(&stage), 1);
-    stage.news(News::Refused { tag: Some(1), refusal: Refused::ReplyUnderWay }).passes(300);
+    stage.news(News::Refused { tag: Some(1), refusal: Refused::ReplyUnderWay });
+    assert_eq!(stage.events("response.created").len(), 2, "clients do not wait for ever");
+    stage.client(&json!({"type": "response.create", "event_id": "b"}));
+    assert_eq!(faults(&stage), ["conversation_already_has_active_response - b"]);
+    stage.passes(300);
     assert_eq!(orders(&stage), 2);
     stage.passes(1000);
     assert_eq!(orders(&stage), 2, "it was not refused again");
-    stage.starts(2, Origin::Ordered(1)).passes(1000);
-    assert_eq!(orders(&stage), 2);
+    stage.starts(2, Origin::Ordered(1)).passes(1000).speaks(2, "Here.", 100).made(2);
+    assert_eq!((orders(&stage), stage.events("response.created").len()), (2, 2));
+    let done = stage.events("response.done");
+    assert!(done[1].contains(&id_in(&stage.events("response.created")[1])), "{done:?}");
+}
+
+#[test]
+fn a_response_that_is_announced_can_be_taken_back() {
+    let mut stage = Stage::talking();
+    stage.starts(1, Origin::Own).speaks(1, "One moment.", 1000).made(1);
+    stage.client(&json!({"type": "response.create"}));
+    stage.news(News::Refused { tag: Some(1), refusal: Refused::ReplyUnderWay });
+    stage.client(&json!({"type": "response.cancel"})).passes(300);
+    assert_eq!(stage.timeline.matches("session <- Reply").count(), 1);
+    assert_eq!(stage.timeline.matches("session <- StopReply").count(), 0, "the first one sounds on");
+    let done = stage.events("response.done").pop().unwrap();
+    assert!(done.contains("client_cancelled"), "{done}");
     assert!(stage.events("error").is_empty());
+}
+
+#[test]
+fn a_response_that_is_announced_and_never_can_begin_is_done() {
+    let mut stage = Stage::talking();
+    stage.starts(1, Origin::Own).speaks(1, "One moment.", 1000).made(1);
+    stage.client(&json!({"type": "response.create", "event_id": "a"}));
+    let refused = News::Refused { tag: Some(1), refusal: Refused::ReplyUnderWay };
+    stage.news(refused.clone()).passes(61_000).news(refused);
+    let done = stage.events("response.done").pop().unwrap();
+    assert!(done.contains("cancelled"), "{done}");
+    assert_eq!(faults(&stage), ["conversation_already_has_active_response - a"]);
+}
+
+fn id_in(event: &str) -> String {
+    let (_, rest) = event.split_once("resp_").unwrap();
+    rest.split('"').next().unwrap().to_owned()
 }
 
 #[test]
