@@ -3,6 +3,7 @@
 //! Tests are in `tests/tests/`, one file a story. They need the built program's path in
 //! `TRUNKLINE_BIN`, as `make test` sets it; without it they say so and pass.
 
+mod flac;
 mod fuzz;
 mod http;
 mod ports;
@@ -10,6 +11,7 @@ mod server;
 mod story;
 mod table;
 
+pub use flac::flat_flac;
 pub use fuzz::{FuzzedRequest, Fuzzer};
 pub use http::{Answer, get};
 pub use ports::free_port;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trunkline_acceptance::Server;
+use trunkline_acceptance::{Server, flat_flac};
 
 const FAKES: &str = "[models]\nllm = \"fake\"\n";
 /// What the server's memory may grow by, MiB: uploads are kept up to 25 MiB each.
@@ -76,6 +76,49 @@ fn an_upload_of_two_gigabytes_is_refused_early_whether_announced_or_not() {
     assert!(sent < 128 << 20, "{sent} bytes were taken before the refusal");
     let grown = memory_mib(&server) - before;
     assert!(grown < GROWTH_MIB, "{grown} MiB");
+    assert_eq!(server.get("/health").unwrap().status, 200);
+    assert!(server.errors().is_empty(), "{:?}", server.errors());
+}
+
+/// Uploads a sound; the answer's status line and body.
+fn transcribed(server: SocketAddr, sound: &[u8]) -> String {
+    let end = b"\r\n--b--\r\n";
+    let length = FORM.len() + sound.len() + end.len();
+    let head = upload_head(&format!("connection: close\r\ncontent-length: {length}"));
+    let mut stream = connect(server);
+    for part in [head.as_bytes(), FORM.as_bytes(), sound, end] {
+        stream.write_all(part).unwrap();
+    }
+    rest(&mut stream)
+}
+
+#[test]
+fn an_hour_of_sound_is_heard_to_its_end_without_being_kept() {
+    let Some(server) = Server::start(FAKES) else { return };
+    let server = server.unwrap();
+    let before = memory_mib(&server);
+    let answer = transcribed(server.http(), &flat_flac(60, 12));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"text\""), "{answer}");
+    // Samples of an hour are 110 MiB.
+    let grown = memory_mib(&server).saturating_sub(before);
+    assert!(grown < 60, "{grown} MiB");
+}
+
+#[test]
+fn a_file_that_swells_without_end_is_refused_before_it_does() {
+    let Some(server) = Server::start(FAKES) else { return };
+    let server = server.unwrap();
+    let before = memory_mib(&server);
+    // Four hours in 100 kB; and more than are taken, of plausible size.
+    for (sound, code) in [
+        (flat_flac(4 * 60, 15), "far more sound than"),
+        (flat_flac(10 * 60, 12), "longer than this server takes"),
+    ] {
+        let answer = transcribed(server.http(), &sound);
+        assert!(answer.starts_with("HTTP/1.1 4") && answer.contains(code), "{answer}");
+    }
+    let grown = memory_mib(&server).saturating_sub(before);
+    assert!(grown < 60, "{grown} MiB");
     assert_eq!(server.get("/health").unwrap().status, 200);
     assert!(server.errors().is_empty(), "{:?}", server.errors());
 }

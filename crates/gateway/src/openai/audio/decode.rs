@@ -76,6 +76,9 @@ fn decode(
 ) -> Result<(), Stop> {
     let mut framer = Framer::new(file.as_ref().len(), longest);
     let mut reader = Reader::open(file).map_err(Stop::Refused)?;
+    if let Some(length) = reader.length() {
+        framer.expect(length).map_err(Stop::Refused)?;
+    }
     let mut worked = Duration::ZERO;
     loop {
         let began = Instant::now();

@@ -117,9 +117,10 @@ impl Replying {
     pub(super) fn is_busy(&self) -> bool {
         let mut all = self.responses.iter();
         all.any(|(response, _)| !response.is_done && response.shape.conversation.is_some())
-            || self.orders.iter().any(|ordered| {
-                ordered.announced.is_some() && ordered.shape.conversation.is_some()
-            })
+            || self
+                .orders
+                .iter()
+                .any(|ordered| ordered.announced.is_some() && ordered.shape.conversation.is_some())
     }
 
     fn remember(&mut self, response: Response) {

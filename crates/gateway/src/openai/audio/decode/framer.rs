@@ -59,11 +59,18 @@ impl Framer {
             resampler.process(mono, &mut self.waiting);
         }
         self.skip();
-        if self.given + self.waiting.len() as u64 > self.longest.0 {
-            return Err(Refusal::bad_param(
-                "file",
-                format!("the file is too long: {}", self.longest.1),
-            ));
+        self.check(self.given + self.waiting.len() as u64)
+    }
+
+    /// Refuses a file that says itself that it is too long, before hours of it were heard.
+    pub(super) fn expect(&self, length: Duration) -> Result<(), Refusal> {
+        self.check(length.as_secs().saturating_mul(HEARD_HZ.into()))
+    }
+
+    fn check(&self, samples: u64) -> Result<(), Refusal> {
+        if samples > self.longest.0 {
+            let message = format!("the file is too long: {}", self.longest.1);
+            return Err(Refusal::bad_param("file", message));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::{
     io::{Cursor, ErrorKind},
     sync::LazyLock,
+    time::Duration,
 };
 
 use symphonia::core::{
@@ -53,6 +54,17 @@ impl Reader {
         let format = probe.probe(&Hint::new(), source, options.0, options.1).map_err(unreadable)?;
         let (track, decoder) = first_sound(format.as_ref())?;
         Ok(Self { format, decoder, track, interleaved: Vec::new(), mono: Vec::new() })
+    }
+
+    /// How much sound the file says that it holds, where that can be relied on: heads of WAV are
+    /// written before anybody knows, and of MP3 only the first frames are.
+    pub(super) fn length(&self) -> Option<Duration> {
+        const RELIABLE: [&str; 4] = ["flac", "isomp4", "ogg", "matroska"];
+        let name = self.format.format_info().short_name;
+        let track = self.format.tracks().iter().find(|track| track.id == self.track)?;
+        let length = track.time_base?.calc_duration(track.duration?)?;
+        let length = RELIABLE.contains(&name).then(|| length.as_nanos())?;
+        u64::try_from(length).ok().map(Duration::from_nanos)
     }
 
     /// The next sound, mixed to mono, and its rate; `None` at the end. Damaged packets are left out.

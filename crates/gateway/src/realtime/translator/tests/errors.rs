@@ -160,7 +160,11 @@ fn a_response_that_is_announced_can_be_taken_back() {
     stage.news(News::Refused { tag: Some(1), refusal: Refused::ReplyUnderWay });
     stage.client(&json!({"type": "response.cancel"})).passes(300);
     assert_eq!(stage.timeline.matches("session <- Reply").count(), 1);
-    assert_eq!(stage.timeline.matches("session <- StopReply").count(), 0, "the first one sounds on");
+    assert_eq!(
+        stage.timeline.matches("session <- StopReply").count(),
+        0,
+        "the first one sounds on"
+    );
     let done = stage.events("response.done").pop().unwrap();
     assert!(done.contains("client_cancelled"), "{done}");
     assert!(stage.events("error").is_empty());
