@@ -12,6 +12,7 @@ fn openais_clients_get_along_with_a_server_of_fakes() {
         "openai_absent",
         "openai_chat",
         "openai_completions",
+        "openai_moderations",
         "openai_transcriptions",
         "openai_speech",
         "node_audio",
@@ -35,8 +36,8 @@ fn real_openais_python_client_finds_everything_it_asks_for() {
 
 #[test]
 #[ignore = "needs models"]
-fn real_openais_clients_have_texts_embedded() {
-    all_hold(&["openai_embeddings", "node_embeddings"], Models::Real, "");
+fn real_openais_clients_have_texts_embedded_and_judged() {
+    all_hold(&["openai_embeddings", "node_embeddings", "openai_moderations"], Models::Real, "");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod format;
 mod history;
 mod logprobs;
 pub(crate) mod models;
+pub(crate) mod moderations;
 mod part;
 mod reply;
 pub(crate) mod responses;

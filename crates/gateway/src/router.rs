@@ -73,6 +73,7 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .route("/v1/chat/completions", post(openai::chat::create))
         .route("/v1/completions", post(openai::completions::create))
         .route("/v1/embeddings", post(openai::embeddings::create))
+        .route("/v1/moderations", post(openai::moderations::create))
         .route("/v1/responses", post(responses::create).get(responses::socket::open))
         .route("/v1/responses/input_tokens", post(responses::count))
         .route("/v1/responses/{id}", get(responses::show).delete(responses::delete))

@@ -10,6 +10,7 @@ pub mod embedding;
 pub mod end_of_turn;
 pub mod error;
 pub mod lane;
+pub mod moderation;
 pub mod speaker;
 pub mod speakers;
 pub mod speech;
@@ -25,6 +26,7 @@ pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
 pub use lane::{Engine, Lane, Priority, Progress, SlotId, Slots};
+pub use moderation::Moderation;
 pub use speaker::SpeakerEncoder;
 pub use speakers::{Speakers, VoicedPart};
 pub use speech::{

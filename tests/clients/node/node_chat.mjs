@@ -88,8 +88,10 @@ story.works('POST /v1/completions', 'a text is gone on with, whole and streamed'
   expect(whole.choices[0].text && text, { whole, text });
 });
 
-story.absent('POST /v1/moderations', 'judging texts: no local model does it', (server) =>
-  connect(server).moderations.create({ input: 'I like cats.' }));
+story.works('POST /v1/moderations', 'several texts are judged', async (server) => {
+  const { results } = await connect(server).moderations.create({ input: ['I like cats.', 'I like dogs.'] });
+  expect(results.length === 2 && results.every((it) => it.category_scores.violence < 1), results);
+});
 
 story.works(ERRORS, '400 is BadRequestError with message, type, param and code', async (server) => {
   const error = await thrown(OpenAI.BadRequestError, () => chat(server, HELLO, { temperature: 9 }));

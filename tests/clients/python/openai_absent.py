@@ -41,11 +41,6 @@ def _(server):
     sync(server).chat.completions.list()
 
 
-@story.absent("POST /v1/moderations", "judging texts: no local model does it")
-def _(server):
-    sync(server).moderations.create(model="omni-moderation-latest", input="I like cats.")
-
-
 @story.absent("POST /v1/responses/compact", "long conversations made shorter")
 def _(server):
     sync(server).responses.compact(model=LLM, input="Hello")

@@ -13,6 +13,8 @@ pub enum ModelRole {
     Tts,
     /// Embeds texts.
     Embedding,
+    /// Judges texts, by how the embedder embeds them.
+    Moderation,
 }
 
 impl ModelRole {
@@ -23,6 +25,7 @@ impl ModelRole {
             "stt" => Self::Stt,
             "tts" => Self::Tts,
             "embedding" => Self::Embedding,
+            "moderation" => Self::Moderation,
             _ => return None,
         })
     }
@@ -35,8 +38,8 @@ const OPENAI: [(&str, &str); 18] = [
     ("o1*", "llm"),
     ("o3*", "llm"),
     ("o4*", "llm"),
-    ("omni-moderation-*", "llm"),
-    ("text-moderation-*", "llm"),
+    ("omni-moderation-*", "moderation"),
+    ("text-moderation-*", "moderation"),
     ("whisper-1", "stt"),
     ("gpt-*transcribe*", "stt"),
     ("gpt-realtime-whisper*", "stt"),
@@ -128,6 +131,7 @@ mod tests {
                 &["tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15"],
             ),
             (ModelRole::Embedding, &["text-embedding-3-small", "text-embedding-ada-002"]),
+            (ModelRole::Moderation, &["omni-moderation-latest", "text-moderation-stable"]),
         ] {
             for name in names {
                 assert_eq!(role(name), Some(role_of), "{name}");

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use trunkline_inference::Moderation;
+
 use super::{
     audio,
     responses::{Background, Memory, socket::Sockets},
@@ -17,6 +19,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Api {
     served: Arc<OnceLock<Served>>,
+    moderation: Arc<OnceLock<Moderation>>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) config: Arc<ApiConfig>,
     /// Responses that clients may come back to.
@@ -35,6 +38,7 @@ impl Api {
     pub fn new(config: &ApiConfig) -> Self {
         Self {
             served: Arc::default(),
+            moderation: Arc::default(),
             directory: Arc::new(Directory::new(config)),
             config: Arc::new(config.clone()),
             memory: Memory::default(),
@@ -50,6 +54,12 @@ impl Api {
         if self.served.set(served).is_err() {
             tracing::warn!("the API has its models already");
         }
+    }
+
+    /// Judges texts, where there is an embedder for that.
+    pub(crate) fn moderation(&self) -> Option<&Moderation> {
+        let embedder = self.served.get()?.embedder.as_ref()?;
+        Some(self.moderation.get_or_init(|| Moderation::new(Arc::clone(&embedder.model))))
     }
 
     /// Realtime clients may come, after [`serve`](Self::serve). Only the first call counts.

@@ -39,7 +39,7 @@ pub struct Served {
     pub stt: Named<dyn SpeechToText>,
     /// Speaks.
     pub tts: Named<dyn TextToSpeech>,
-    /// Embeds texts, where one is configured.
+    /// Embeds texts, where one is configured. Texts are judged by it too.
     pub embedder: Option<Named<dyn TextEmbedder>>,
     /// Tells speakers apart, where one is configured.
     pub speakers: Option<Named<dyn SpeakerEncoder>>,
@@ -118,13 +118,24 @@ impl Directory {
         self.find(served, name, ModelRole::Embedding, "embed").map(|()| embedder.clone())
     }
 
+    /// The name of the model that judges texts, by a name that stands for that.
+    pub(crate) fn moderation(&self, served: &Served, name: &str) -> Result<Arc<str>, Refusal> {
+        let embedder = served.embedder.as_ref().ok_or_else(|| Refusal::no_such_model(name))?;
+        if *name == *embedder.name {
+            return Ok(Arc::clone(&embedder.name));
+        }
+        let found = self.find(served, name, ModelRole::Moderation, "judge texts");
+        found.map(|()| Arc::clone(&embedder.name))
+    }
+
     /// The own name and role of the model that `name` stands for.
     pub(crate) fn model(&self, served: &Served, name: &str) -> Option<(Arc<str>, ModelRole)> {
         let names = served.names();
         let own = |name: &str| names.iter().find(|(own, _)| **own == *name).cloned();
         let by_role = |name: &str| {
             let role = ModelRole::of(name)?;
-            names.iter().find(|(_, own)| *own == role).cloned()
+            let model = if role == ModelRole::Moderation { ModelRole::Embedding } else { role };
+            names.iter().find(|(_, own)| *own == model).map(|(own, _)| (Arc::clone(own), role))
         };
         let alias = || self.aliases.resolve(name);
         own(name).or_else(|| alias().and_then(|to| own(to).or_else(|| by_role(to))))

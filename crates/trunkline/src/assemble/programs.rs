@@ -23,7 +23,8 @@ pub(crate) fn program_models(
 ) -> Result<ProgramModels, Failure> {
     #[cfg(feature = "fakes")]
     if config.llm == super::FAKE {
-        return Ok(ProgramModels::default());
+        let embedder: Arc<dyn TextEmbedder> = Arc::new(trunkline_testkit::FakeEmbedder);
+        return Ok(ProgramModels { embedder: Some(embedder), speakers: None });
     }
     let embedder = named(&config.embedding, |name| {
         progress("embedder", name);
