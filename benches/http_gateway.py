@@ -60,8 +60,8 @@ def start_haproxy(args, folder):
     config = os.path.join(folder, "haproxy.cfg")
     with open(config, "w") as file:
         file.write("global\n nbthread 2\n maxconn 8000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n"
-                   f" timeout server 60s\nfrontend f\n bind 127.0.0.1:{PORTS['haproxy']}\n default_backend b\nbackend b\n"
-                   f" http-reuse always\n server s 127.0.0.1:{PORTS['trunkline']}\n")
+                   f" timeout server 60s\n option http-no-delay\nfrontend f\n bind 127.0.0.1:{PORTS['haproxy']}\n default_backend b\nbackend b\n"
+                   f" http-reuse always\n option http-no-delay\n server s 127.0.0.1:{PORTS['trunkline']}\n")
     process = subprocess.Popen([args.haproxy, "-db", "-f", config])
     wait_for(PORTS["haproxy"], "/ready", 10)
     return process

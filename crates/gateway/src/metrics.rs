@@ -27,8 +27,11 @@ const UNKNOWN_LEG: &str = "unknown";
 ///
 /// As an observer it takes locks for a few instructions and never across I/O or an await.
 #[derive(Clone)]
-pub struct Metrics {
-    registry: Arc<Registry>,
+pub struct Metrics(Arc<Figures>);
+
+/// One allocation: every request has a part in them.
+struct Figures {
+    registry: Registry,
     calls: CallFigures,
     turns: TurnFigures,
     models: ModelFigures,
@@ -36,7 +39,7 @@ pub struct Metrics {
     lanes: LaneLoads,
     journal: JournalMeters,
     /// The legs of the calls in progress: later entries of a call do not say it.
-    legs: Arc<Mutex<HashMap<CallId, &'static str>>>,
+    legs: Mutex<HashMap<CallId, &'static str>>,
 }
 
 impl Metrics {
@@ -47,73 +50,73 @@ impl Metrics {
         families::register_journal(&mut registry, &journal);
         let lanes = LaneLoads::default();
         registry.register_collector(Box::new(lanes.clone()));
-        Self {
+        Self(Arc::new(Figures {
             calls: CallFigures::register(&mut registry, slo),
             turns: TurnFigures::register(&mut registry),
             models: ModelFigures::register(&mut registry),
             requests: RequestFigures::register(&mut registry),
             lanes,
             journal,
-            legs: Arc::default(),
-            registry: Arc::new(registry),
-        }
+            legs: Mutex::default(),
+            registry,
+        }))
     }
 
     /// The figures that the journal keeps.
     pub fn journal(&self) -> JournalMeters {
-        self.journal.clone()
+        self.0.journal.clone()
     }
 
     /// All figures in the `OpenMetrics` text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        text::encode(&mut text, &self.registry).expect("writing to a string does not fail");
+        text::encode(&mut text, &self.0.registry).expect("writing to a string does not fail");
         text
     }
 
     /// A call was answered this long after it came in.
     pub fn call_set_up(&self, leg: &'static str, took: Duration) {
-        self.calls.setup.get_or_create(&LegLabels { leg }).observe(took.as_secs_f64());
+        self.0.calls.setup.get_or_create(&LegLabels { leg }).observe(took.as_secs_f64());
     }
 
     /// Shows how busy a lane is.
     pub fn watch_lane(&self, load: Arc<Load>) {
-        self.lanes.watch(load);
+        self.0.lanes.watch(load);
     }
 
     /// A lane was late with a piece.
     pub fn lane_missed_deadline(&self, lane: &'static str) {
-        self.models.lane_misses.get_or_create(&LaneLabels { lane }).inc();
+        self.0.models.lane_misses.get_or_create(&LaneLabels { lane }).inc();
     }
 
     /// A model holds this much of a device's memory.
     pub fn gpu_memory_held(&self, device: u32, model: &str, bytes: i64) {
         let labels = DeviceLabels { device, model: model.to_owned() };
-        self.models.gpu_memory.get_or_create(&labels).set(bytes);
+        self.0.models.gpu_memory.get_or_create(&labels).set(bytes);
     }
 
     /// A model answered in place of another.
     pub fn fell_back(&self, modality: &'static str, models: (&str, &str), reason: &'static str) {
         let (from, to) = models;
         let labels = FallbackLabels { modality, from: from.to_owned(), to: to.to_owned(), reason };
-        self.models.fallbacks.get_or_create(&labels).inc();
+        self.0.models.fallbacks.get_or_create(&labels).inc();
     }
 
     /// A request showed no key or a wrong one.
     pub fn auth_failed(&self) {
-        self.requests.auth_failures.inc();
+        self.0.requests.auth_failures.inc();
     }
 
     /// A request was refused because its tenant asked too often.
     pub fn rate_limited(&self, tenant: &str) {
         let labels = TenantLabels { tenant: tenant.to_owned() };
-        self.requests.rate_limited.get_or_create(&labels).inc();
+        self.0.requests.rate_limited.get_or_create(&labels).inc();
     }
 
     fn reply_sounded(&self, leg: &'static str, stages: &StageTimes) {
         let total = stages.total();
-        self.calls.turn_latency.get_or_create(&LegLabels { leg }).observe(total.as_secs_f64());
-        self.calls.compliance.count(total);
+        self.0.calls.turn_latency.get_or_create(&LegLabels { leg }).observe(total.as_secs_f64());
+        self.0.calls.compliance.count(total);
         for (stage, took) in [
             ("endpoint", stages.endpoint),
             ("stt", stages.stt),
@@ -122,28 +125,28 @@ impl Metrics {
             ("playout", stages.playout),
         ] {
             let labels = StageLabels { stage };
-            self.calls.stage.get_or_create(&labels).observe(took.as_secs_f64());
+            self.0.calls.stage.get_or_create(&labels).observe(took.as_secs_f64());
         }
     }
 
     fn leg_of(&self, call: CallId) -> &'static str {
-        let legs = self.legs.lock().unwrap_or_else(PoisonError::into_inner);
+        let legs = self.0.legs.lock().unwrap_or_else(PoisonError::into_inner);
         legs.get(&call).copied().unwrap_or(UNKNOWN_LEG)
     }
 
     fn call_began(&self, call: CallId, leg: &'static str) {
-        self.legs.lock().unwrap_or_else(PoisonError::into_inner).insert(call, leg);
-        self.calls.concurrent.inc();
+        self.0.legs.lock().unwrap_or_else(PoisonError::into_inner).insert(call, leg);
+        self.0.calls.concurrent.inc();
     }
 
     fn call_ended(&self, call: CallId, outcome: &'static str) {
-        let began = self.legs.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        let began = self.0.legs.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
         if began.is_some() {
-            self.calls.concurrent.dec();
+            self.0.calls.concurrent.dec();
         }
         let leg = began.unwrap_or(UNKNOWN_LEG);
         let labels = CallLabels { leg, tenant: TENANT, outcome };
-        self.calls.total.get_or_create(&labels).inc();
+        self.0.calls.total.get_or_create(&labels).inc();
     }
 }
 
@@ -157,17 +160,17 @@ impl Observer for Metrics {
             What::Ended { reason, .. } => self.call_ended(record.call, reason.as_str()),
             What::ReplyHeard { interrupted, .. } => {
                 if interrupted {
-                    self.turns.interrupted.inc();
+                    self.0.turns.interrupted.inc();
                 }
             }
             What::TurnEnded { .. } => {
-                self.turns.ended.inc();
+                self.0.turns.ended.inc();
             }
             What::SpeechIgnored { .. } => {
-                self.turns.speech_ignored.inc();
+                self.0.turns.speech_ignored.inc();
             }
             What::ModelFailed { .. } => {
-                self.turns.model_failures.inc();
+                self.0.turns.model_failures.inc();
             }
             What::Decided { .. } | What::Pressed => {}
         }

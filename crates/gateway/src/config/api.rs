@@ -16,7 +16,7 @@ pub struct ApiConfig {
     pub key_sha256: Vec<KeyDigest>,
     /// Further names for the models, beside those of OpenAI's models, which are known: a name, in which
     /// `*` stands for any letters, and the local model's own name or its role: `llm`, `stt`, `tts`,
-    /// `embedding`. Example: `{ "llama-3*" = "llm" }`. Default none.
+    /// `embedding`, `moderation`. Example: `{ "llama-3*" = "llm" }`. Default none.
     pub aliases: BTreeMap<String, String>,
     /// Whether the names of OpenAI's models and voices stand for local ones. Default true; each answer
     /// names the model that ran.

@@ -123,9 +123,12 @@ fn shown(scores: &Scores) -> Value {
 mod tests {
     use super::*;
 
+    fn asked(input: &Value) -> CreateModeration {
+        serde_json::from_value(json!({ "input": input })).unwrap()
+    }
+
     fn texts(input: &Value) -> Result<Vec<String>, Value> {
-        let asked: CreateModeration = serde_json::from_value(json!({ "input": input })).unwrap();
-        asked.texts().map_err(|refusal| refusal.error()["param"].clone())
+        asked(input).texts().map_err(|refusal| refusal.error()["param"].clone())
     }
 
     #[test]

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_speaks_and_is_answered() {
-    let mut client = Client::call(Kind::Realtime).await;
+    let mut client = Client::call(Kind::Realtime);
     let transcription = json!({"audio": {"input": {"transcription": {"model": "whisper-1"}}}});
     client.send(json!({"type": "session.update", "session": transcription})).await;
     client.speak(1200).await;
@@ -69,7 +69,7 @@ async fn a_caller_speaks_and_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_takes_turns_itself_and_reads_the_answer() {
-    let mut client = Client::call(Kind::Realtime).await;
+    let mut client = Client::call(Kind::Realtime);
     let manual =
         json!({"output_modalities": ["text"], "audio": {"input": {"turn_detection": null}}});
     client.send(json!({"type": "session.update", "session": manual})).await;
@@ -86,7 +86,7 @@ async fn a_client_takes_turns_itself_and_reads_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn an_interruption_is_told_and_what_was_not_heard_is_forgotten() {
-    let mut client = Client::call(Kind::Realtime).await;
+    let mut client = Client::call(Kind::Realtime);
     client.speak(1200).await;
     let seen = client.until("response.done").await;
     let item = find(&seen, "response.done")["response"]["output"][0]["id"].clone();
@@ -103,7 +103,7 @@ async fn an_interruption_is_told_and_what_was_not_heard_is_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn a_transcription_session_writes_down_and_never_answers() {
-    let mut client = Client::call(Kind::Transcription).await;
+    let mut client = Client::call(Kind::Transcription);
     client.speak(1200).await;
     let completed = "conversation.item.input_audio_transcription.completed";
     let seen = client.until(completed).await;
@@ -114,7 +114,7 @@ async fn a_transcription_session_writes_down_and_never_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_nothing_is_not_hung_up_on() {
-    let mut client = Client::call(Kind::Realtime).await;
+    let mut client = Client::call(Kind::Realtime);
     client.append(&vec![0; 2400]).await;
     sleep(Duration::from_mins(5)).await;
     client.send(json!({"type": "session.update", "session": {}})).await;
@@ -130,7 +130,7 @@ struct Client {
 }
 
 impl Client {
-    async fn call(kind: Kind) -> Self {
+    fn call(kind: Kind) -> Self {
         let models: Models = fake_models();
         let house = Arc::new(House {
             served: served(&models),

@@ -84,7 +84,7 @@ struct Admitted {
 /// Why a request is not let in.
 struct Refused {
     refusal: Refusal,
-    standing: Standing,
+    standing: Box<Standing>,
 }
 
 impl Intake {
@@ -103,24 +103,23 @@ impl Intake {
 
     fn admit(&self, caller: Caller) -> Result<Admitted, Refused> {
         let standing = self.take(caller)?;
-        match Arc::clone(&self.at_once).try_acquire_owned() {
-            Ok(permit) => Ok(Admitted { permit, standing }),
-            Err(_) => {
-                self.metrics.rate_limited(caller.name());
-                let refusal = Refusal::busy("as many requests are at work as may be; try again");
-                Err(Refused { refusal, standing })
-            }
-        }
+        let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() else {
+            self.metrics.rate_limited(caller.name());
+            let refusal = Refusal::busy("as many requests are at work as may be; try again");
+            return Err(Refused { refusal, standing: Box::new(standing) });
+        };
+        Ok(Admitted { permit, standing })
     }
 
     /// Takes a request off the caller's allowance.
     fn take(&self, caller: Caller) -> Result<Standing, Refused> {
         if self.closed.is_cancelled() {
-            return Err(Refused { refusal: Refusal::stopping(), standing: Standing::default() });
+            return Err(Refused { refusal: Refusal::stopping(), standing: Box::default() });
         }
         self.allowances.take(caller, Instant::now().into_std()).map_err(|over| {
             self.metrics.rate_limited(caller.name());
-            Refused { refusal: Refusal::over_limit(over.what, over.wait), standing: over.standing }
+            let refusal = Refusal::over_limit(over.what, over.wait);
+            Refused { refusal, standing: Box::new(over.standing) }
         })
     }
 

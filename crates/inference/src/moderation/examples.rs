@@ -30,8 +30,8 @@ mod tests {
             assert!(!text.trim().is_empty(), "{line}");
             let known = |name: &str| Category::ALL.iter().find(|c| c.name() == name);
             let found: Vec<_> = names.split(',').filter_map(known).collect();
-            let named = if names == HARMLESS { 0 } else { names.split(',').count() };
-            assert_eq!(found.len(), named, "{line}");
+            let wanted = if names == HARMLESS { 0 } else { names.split(',').count() };
+            assert_eq!(found.len(), wanted, "{line}");
             for parent in found.iter().filter_map(|category| category.parent()) {
                 assert!(found.contains(&&parent), "{line}");
             }

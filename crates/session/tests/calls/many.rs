@@ -54,7 +54,7 @@ async fn calls_that_go_on_after_the_patience_of_a_drain_are_ended() {
 async fn who_entered_before_the_drain_is_waited_for_and_nobody_enters_after() {
     let sessions = Sessions::new(Arc::new(Remembered::default()) as _);
     let ringing = sessions.enter().unwrap();
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let drain = sessions.drain(patience);
     tokio::pin!(drain);
     assert!(tokio::time::timeout(Duration::from_secs(1), drain.as_mut()).await.is_err());

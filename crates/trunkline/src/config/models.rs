@@ -25,7 +25,7 @@ pub(crate) struct ModelsConfig {
     pub(crate) vad: String,
     /// Judges ends of turns; empty for silence and words alone. Default: `smart-turn-v3.2`.
     pub(crate) end_of_turn: String,
-    /// Embeds texts for programs; empty for none. Default: `all-minilm-l6-v2`.
+    /// Embeds texts for programs, and judges them (`/v1/moderations`); empty for neither. Default: `all-minilm-l6-v2`.
     pub(crate) embedding: String,
     /// Tells speakers apart in transcripts of recordings; empty for none. Default: `ge2e-speaker`.
     pub(crate) speakers: String,

@@ -149,7 +149,7 @@ fn a_response_ordered_while_the_one_before_sounds_is_announced_and_ordered_again
     stage.starts(2, Origin::Ordered(1)).passes(1000).speaks(2, "Here.", 100).made(2);
     assert_eq!((orders(&stage), stage.events("response.created").len()), (2, 2));
     let done = stage.events("response.done");
-    assert!(done[1].contains(&id_in(&stage.events("response.created")[1])), "{done:?}");
+    assert!(done[1].contains(&id_in(stage.events("response.created")[1])), "{done:?}");
 }
 
 #[test]
