@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Replies kept to random JSON schemas: how many parse, and are valid against their schema.
 
-usage: json_schemas.py BASE_URL [--key KEY] [--model NAME] [--count 200] [--seed 1] [--at-once 4]
+usage: json_schemas.py BASE_URL [--key KEY] [--model NAME] [--first 0] [--count 200] [--seed 1] [--at-once 4]
 
-Needs `pip install openai jsonschema`. Prints one JSON line; what is not valid is printed before it. A reply that reaches
-max_tokens is cut and counted apart: it cannot be valid.
+Needs `pip install openai jsonschema`. Prints one JSON line, also when it is interrupted; what is not valid is printed
+before it, progress to stderr. A reply that reaches max_tokens is cut and counted apart: it cannot be valid.
 """
 import argparse
 import concurrent.futures
 import json
+import os
 import random
 import re
+import signal
+import sys
 import time
 
 import jsonschema
@@ -90,13 +93,15 @@ def main():
     parser.add_argument("base_url")
     parser.add_argument("--key", default="none")
     parser.add_argument("--model", default="gpt-4o-mini")
-    for name, value in (("count", 200), ("seed", 1), ("at-once", 4), ("max-tokens", 400)):
+    for name, value in (("first", 0), ("count", 200), ("seed", 1), ("at-once", 4), ("max-tokens", 400)):
         parser.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
     client = openai.OpenAI(base_url=args.base_url, api_key=args.key, timeout=600)
     began, counts = time.time(), {"valid": 0, "invalid": 0, "cut": 0, "refused": 0}
-    with concurrent.futures.ThreadPoolExecutor(args.at_once) as pool:
-        asked = [pool.submit(ask, client, args, number) for number in range(args.count)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
+    try:
+        asked = [pool.submit(ask, client, args, number) for number in range(args.first, args.first + args.count)]
         for future in concurrent.futures.as_completed(asked):
             try:
                 outcome, detail = future.result()
@@ -105,7 +110,13 @@ def main():
             counts[outcome] += 1
             if detail:
                 print(json.dumps({outcome: detail}), flush=True)
-    print(json.dumps(counts | {"seconds": round(time.time() - began), "model": args.model, "seed": args.seed}))
+            print(f"\r{sum(counts.values())} of {args.count}", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+    print(json.dumps(counts | {"seconds": round(time.time() - began), "model": args.model, "seed": args.seed, "first": args.first}),
+          flush=True)
+    # Requests under way need not be waited for.
+    os._exit(1 if counts["invalid"] or counts["refused"] else 0)
 
 
 if __name__ == "__main__":
