@@ -250,6 +250,7 @@ impl Conversation {
             self.hang_up();
         } else if reply.failure.is_some() && !self.goes_on() {
             self.forget_turn();
+            self.go_on_replying();
             self.apologize();
         } else if self.floor.reply.is_none() {
             self.overlap_outlived_reply();

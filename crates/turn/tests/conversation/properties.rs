@@ -193,6 +193,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Found by chance: the apology waited for a line that nobody let go on.
+#[test]
+fn a_reply_that_fails_under_the_caller_while_another_sounds_leaves_nothing_held() {
+    let steps = [
+        Step::Reply(ReplyStep::Spoke("Of course,")),
+        Step::Reply(ReplyStep::Whole),
+        Step::Directed(Directed::Order { is_aside: false }),
+        Step::Speech,
+        Step::Reply(ReplyStep::Whole),
+    ];
+    let world = play_from(some_time(), directed(2, false), &steps.map(|step| (0, step)));
+    assert!(
+        world.log.contains(&"ResumeReply { reply: ReplyId(1) }".to_owned()),
+        "{:#?}",
+        world.log
+    );
+}
+
 #[track_caller]
 fn play(steps: &[(u64, Step)]) -> World {
     play_from(some_time(), config(), steps)
