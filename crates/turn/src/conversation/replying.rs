@@ -37,6 +37,8 @@ impl Conversation {
             Some("") if is_last(&cause) => self.hang_up(),
             Some("") => self.floor.quiet_since = Some(self.now()),
             Some(_) | None => {
+                // It stands in for what was prepared, which can be prepared again.
+                self.drop_prepared();
                 self.make_reply(cause);
                 self.release_reply();
             }

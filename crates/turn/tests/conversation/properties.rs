@@ -211,6 +211,25 @@ fn a_reply_that_fails_under_the_caller_while_another_sounds_leaves_nothing_held(
     );
 }
 
+/// Found by chance: the answer to one turn waited for the greeting, which failed while that to the next was
+/// prepared, and both were made.
+#[test]
+fn an_answer_that_waited_stands_in_for_the_one_that_is_prepared() {
+    let words = || Step::Words { text: "When do you open?", is_answer: true, is_weak: false };
+    let steps = [
+        (0, Step::Speech),
+        (0, Step::Silence),
+        (0, words()),
+        (0, Step::Directed(Directed::Place { at_end: false })),
+        (350, Step::Directed(Directed::Known(""))),
+        (36, Step::Speech),
+        (0, Step::Silence),
+        (0, words()),
+        (0, Step::Reply(ReplyStep::Whole)),
+    ];
+    play_from(some_time(), directed(1, true), &steps);
+}
+
 #[track_caller]
 fn play(steps: &[(u64, Step)]) -> World {
     play_from(some_time(), config(), steps)
