@@ -110,7 +110,7 @@ def _(server):
 @story.works(CHAT, "max_tokens and max_completion_tokens end an answer with length", models=True)
 def _(server):
     for name in ("max_tokens", "max_completion_tokens"):
-        answer = sync(server).chat.completions.create(model=LLM, messages=COUNT, **{name: 5})
+        answer = sync(server).chat.completions.create(model=LLM, messages=COUNT, temperature=0, **{name: 5})
         expect(answer.choices[0].finish_reason == "length" and answer.usage.completion_tokens <= 6, answer)
 
 
@@ -190,10 +190,10 @@ def _(server):
     other = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {}}}}
     none = chat(server, PARIS, tools=[WEATHER], tool_choice="none").choices[0]
     expect(not none.message.tool_calls, none)
-    required = chat(server, HELLO, tools=[WEATHER], tool_choice="required", max_tokens=200).choices[0]
+    required = chat(server, HELLO, tools=[WEATHER], tool_choice="required", temperature=0, max_tokens=200).choices[0]
     expect(required.message.tool_calls, required)
     named = {"type": "function", "function": {"name": "get_time"}}
-    chosen = chat(server, PARIS, tools=[WEATHER, other], tool_choice=named, max_tokens=200).choices[0]
+    chosen = chat(server, PARIS, tools=[WEATHER, other], tool_choice=named, temperature=0, max_tokens=200).choices[0]
     expect(chosen.message.tool_calls[0].function.name == "get_time", chosen)
 
 

@@ -91,8 +91,9 @@ def _(server):
     call = next(item for item in first.output if item.type == "function_call")
     expect(call.name == "get_weather" and "paris" in json.loads(call.arguments)["city"].lower(), call)
     result = {"type": "function_call_output", "call_id": call.call_id, "output": '{"sky": "sunny", "celsius": 21}'}
-    # Offered the tool again, a small model calls again.
-    second = respond(server, [result], previous_response_id=first.id, temperature=0)
+    # Offered the tool again, or not asked again, a small model calls again.
+    again = {"role": "user", "content": "So how is the sky? Answer me in one short sentence."}
+    second = respond(server, [result, again], previous_response_id=first.id, temperature=0)
     expect("sunny" in second.output_text.lower() or "21" in second.output_text, second)
 
 
