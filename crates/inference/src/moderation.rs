@@ -1,4 +1,4 @@
-//! Whether a text is harmful, and how: every example of [`EXAMPLES`] votes for its categories, the more
+//! Whether a text is harmful, and how: every example of `examples.txt` votes for its categories, the more
 //! the closer a text's embedding is to its own.
 //!
 //! Kernel ridge regression (Saunders, Gammerman, Vovk 1998), solved when the first text is judged. The
