@@ -12,7 +12,7 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    http::header,
+    http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
@@ -28,10 +28,17 @@ const TIME: Duration = Duration::from_secs(30);
 /// Takes in what the rest of the router leaves of a request's body.
 pub(super) async fn take_in_the_rest(request: Request, next: Next) -> Response {
     // Who waits to be told to go on sends nothing unless the body is asked for.
-    if request.headers().contains_key(header::EXPECT) {
+    let headers = request.headers();
+    if headers.contains_key(header::EXPECT) || !has_body(headers) {
         return next.run(request).await;
     }
     next.run(request.map(|body| Body::new(Whole(body)))).await
+}
+
+/// RFC 9112, section 6.3. The body itself may not know: one with a time limit never tells its end.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 /// A body that is read to its end, if need be after its reader has let go of it.
@@ -46,8 +53,8 @@ impl HttpBody for Whole {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.0).poll_frame(cx);
-        if matches!(polled, Poll::Ready(Some(Err(_)))) {
-            // Nothing more comes of it: the client went away or fell silent.
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            // Nothing more comes of it: it is whole, or the client went away or fell silent.
             self.0 = Body::empty();
         }
         polled
@@ -137,6 +144,23 @@ mod tests {
             send(&mut stream, "", mib).await.unwrap();
             assert_eq!(status(&mut stream).await, "HTTP/1.1 413");
         }
+    }
+
+    #[tokio::test]
+    async fn only_what_was_left_unread_is_more_work() {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let body = || {
+            let pieces = futures::stream::iter([Ok::<_, std::io::Error>("piece")]);
+            Whole(Body::from_stream(pieces))
+        };
+        let mut read = body();
+        while std::future::poll_fn(|cx| Pin::new(&mut read).poll_frame(cx)).await.is_some() {}
+        drop(read);
+        assert_eq!(tasks(), 0);
+        drop(body());
+        assert_eq!(tasks(), 1);
+        assert!(!has_body(&HeaderMap::new()));
+        assert!(!has_body(&HeaderMap::from_iter([(header::CONTENT_LENGTH, "0".parse().unwrap())])));
     }
 
     #[tokio::test]

@@ -374,7 +374,9 @@ impl Translator {
     }
 
     pub(super) fn reply_refused(&mut self, now: Instant, tag: u64, refusal: Refused) {
-        let Some(ordered) = self.take_order(tag) else {
+        let orders = &mut self.replying.orders;
+        let at = orders.iter().position(|ordered| ordered.order.tag == tag);
+        let Some((at, ordered)) = at.and_then(|at| Some((at, orders.remove(at)?))) else {
             return self.wire.fault(&busy(), None);
         };
         // The response before it is done, and its sound has yet to be heard.
@@ -386,7 +388,8 @@ impl Translator {
             let id =
                 announced.unwrap_or_else(|| Response::announce(&ordered.shape, &mut self.wire));
             let waits = Some(Waits { since, refused: Some(now) });
-            self.replying.orders.push_front(Ordered { waits, announced: Some(id), ..ordered });
+            let ordered = Ordered { waits, announced: Some(id), ..ordered };
+            self.replying.orders.insert(at, ordered);
             return;
         }
         if let Some(id) = &ordered.announced {
