@@ -3,8 +3,8 @@
 
 usage: json_schemas.py BASE_URL [--key KEY] [--model NAME] [--first 0] [--count 200] [--seed 1] [--at-once 4]
 
-Needs `pip install openai jsonschema`. Prints one JSON line, also when it is interrupted; what is not valid is printed
-before it, progress to stderr. A reply that reaches max_tokens is cut and counted apart: it cannot be valid.
+Needs `pip install openai jsonschema`. Prints one JSON line, also when it is interrupted; what is not valid, or cut, is
+printed before it, progress to stderr. A reply that reaches max_tokens is cut and counted apart: it cannot be valid.
 """
 import argparse
 import concurrent.futures
@@ -66,7 +66,7 @@ def formats():
     day, time_of_day = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", r"\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
     checker = jsonschema.FormatChecker(formats=["uuid"])
     for name, pattern in (("date", day), ("time", time_of_day), ("date-time", f"{day}[Tt]{time_of_day}")):
-        checker.checks(name)(lambda value, pattern=pattern: bool(re.fullmatch(pattern, value)))
+        checker.checks(name)(lambda value, pattern=pattern: not isinstance(value, str) or bool(re.fullmatch(pattern, value)))
     return checker
 
 
@@ -80,7 +80,7 @@ def ask(client, args, number):
         messages=[{"role": "user", "content": f"Make up JSON about {rng.choice(TOPICS)}."}], response_format=form)
     choice = answer.choices[0]
     if choice.finish_reason == "length":
-        return "cut", None
+        return "cut", {"schema": wanted, "reply": choice.message.content}
     try:
         jsonschema.validate(json.loads(choice.message.content), wanted, format_checker=formats())
     except (ValueError, jsonschema.ValidationError) as error:

@@ -20,6 +20,8 @@ const ENGINE: &str = "espeak-ng";
 const SENTINEL: &str = "qzxwvqj";
 /// How long a line may take before the process counts as hung.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for the very first line: the program and its dictionaries may come from a cold, busy disk.
+const PATIENCE_AT_LOAD: Duration = Duration::from_secs(30);
 /// Lines of sounds not yet read. When full, the process waits.
 const UNREAD_LINES: usize = 64;
 /// Text longer than this is cut: espeak-ng reads lines of at most 1000 bytes.
@@ -35,7 +37,7 @@ pub(crate) struct Espeak {
 impl Espeak {
     /// Starts `program` for an espeak voice such as `en-us`.
     pub(crate) fn start(program: &Path, voice: &str) -> Result<Self, ModelError> {
-        let running = Running::start(program, voice)?;
+        let running = Running::start(program, voice, PATIENCE_AT_LOAD)?;
         Ok(Self { program: program.to_owned(), voice: voice.to_owned(), running: Some(running) })
     }
 
@@ -51,7 +53,7 @@ impl Espeak {
                 }
             }
         }
-        let running = self.running.insert(Running::start(&self.program, &self.voice)?);
+        let running = self.running.insert(Running::start(&self.program, &self.voice, PATIENCE)?);
         running.ask(&line).map_err(|reason| ModelError::Engine { engine: ENGINE, reason })
     }
 }
@@ -76,7 +78,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, voice: &str) -> Result<Self, ModelError> {
+    fn start(program: &Path, voice: &str, patience: Duration) -> Result<Self, ModelError> {
         let mut child = Command::new(program)
             .args(["-q", "--ipa", "-b", "1", "-v", voice])
             .stdin(Stdio::piped())
@@ -92,14 +94,14 @@ impl Running {
             .spawn(move || read(output, &tx))
             .map_err(|e| ModelError::Engine { engine: ENGINE, reason: e.to_string() })?;
         let mut running = Self { child, input, sounds, sentinel: String::new() };
-        running.learn_sentinel().map_err(|reason| ModelError::Engine { engine: ENGINE, reason })?;
+        running.learn_sentinel(patience).map_err(|reason| ModelError::Engine { engine: ENGINE, reason })?;
         Ok(running)
     }
 
-    fn learn_sentinel(&mut self) -> Result<(), String> {
+    fn learn_sentinel(&mut self, patience: Duration) -> Result<(), String> {
         writeln!(self.input, "{SENTINEL}").map_err(|e| e.to_string())?;
         while self.sentinel.is_empty() {
-            self.sentinel = self.line()?;
+            self.sentinel = self.line(patience)?;
         }
         Ok(())
     }
@@ -110,7 +112,7 @@ impl Running {
         self.input.write_all(request.as_bytes()).map_err(|e| e.to_string())?;
         let mut sounds = String::new();
         loop {
-            let line = self.line()?;
+            let line = self.line(PATIENCE)?;
             if line == self.sentinel {
                 return Ok(sounds);
             }
@@ -121,9 +123,9 @@ impl Running {
         }
     }
 
-    fn line(&mut self) -> Result<String, String> {
-        self.sounds.recv_timeout(PATIENCE).map_err(|error| match error {
-            RecvTimeoutError::Timeout => format!("no answer in {} s", PATIENCE.as_secs()),
+    fn line(&mut self, patience: Duration) -> Result<String, String> {
+        self.sounds.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => format!("no answer in {} s", patience.as_secs()),
             RecvTimeoutError::Disconnected => match self.child.wait() {
                 Ok(status) => format!("it ended with {status}"),
                 Err(error) => format!("it ended: {error}"),
@@ -230,6 +232,19 @@ mod tests {
         let Some(mut espeak) = espeak() else { return };
         espeak.phonemes(&"word ".repeat(1000)).unwrap();
         assert_eq!(espeak.phonemes("hello").unwrap(), "həlˈoʊ");
+    }
+
+    #[test]
+    fn a_program_that_is_slow_to_begin_is_waited_for() {
+        use std::os::unix::fs::PermissionsExt;
+        if espeak().is_none() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let slow = folder.path().join("slow-espeak");
+        std::fs::write(&slow, "#!/bin/sh\nsleep 2.5\nexec espeak-ng \"$@\"\n").unwrap();
+        std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(Espeak::start(&slow, "en-us").unwrap().phonemes("hello").unwrap(), "həlˈoʊ");
     }
 
     #[test]

@@ -12,8 +12,9 @@ const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 /// Of a date in the form of RFC 3339: in another month, not the 29th, or in a leap year.
 const EXISTING_DATE: &str = "^[0-9]{4}-(0[13-9]|1[012])-|^[0-9]{4}-02-([01]|2[0-8])|\
     ^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29";
-/// Of a time in the form of RFC 3339: no leap second, which is only right at the end of some days.
-const EXISTING_TIME: &str = ":[0-5][0-9]:[0-5][0-9]";
+/// Of a time in the form of RFC 3339: no leap second, which is only right at the end of some days, and
+/// nanoseconds at the finest, where a small model might write digits for ever.
+const EXISTING_TIME: &str = r":[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?[Zz+-]";
 /// Keywords whose value is a schema.
 const SCHEMA: [&str; 4] = ["items", "additionalProperties", "additionalItems", "not"];
 /// Keywords whose value is a list of schemas.
@@ -189,6 +190,13 @@ mod tests {
         let time = bounds(json!({"type": "string", "format": "date-time"}));
         assert!(jsonschema::is_valid(&time, &json!("2024-02-29T20:14:59Z")));
         assert!(!jsonschema::is_valid(&time, &json!("2024-02-28T20:14:60+00:08")));
+    }
+
+    #[test]
+    fn a_second_has_a_thousand_million_parts() {
+        let time = bounds(json!({"type": "string", "format": "time"}));
+        assert!(jsonschema::is_valid(&time, &json!("20:14:59.123456789+01:00")));
+        assert!(!jsonschema::is_valid(&time, &json!("20:14:59.1234567890Z")));
     }
 
     #[test]
