@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The HTTP face beside LiteLLM and haproxy: processor time a request, added latency, delay of streamed tokens.
 
-usage: http_gateway.py --trunkline BIN --load BIN --litellm BIN [--haproxy BIN] [--seconds N] [--rates 100,1000]
+usage: http_gateway.py --trunkline BIN --load BIN --litellm BIN [--haproxy BIN] [--seconds N] [--rates 100,1000] [--model fake]
 
-One Trunkline with fake models (they answer by rote, with the delays of good models) is asked directly, through haproxy, and
-through LiteLLM, each alone, at the same rates. Direct is Trunkline's own cost; the others' is on top of it. Needs a program
+One Trunkline with a fake model (it answers by rote: with the delays of a good one, or all words at once, so that no timers of
+the fake count) is asked directly, through haproxy, and through LiteLLM, each alone, at the same rates. Direct is Trunkline's own
+cost, the fake included; the others' is on top of it. Needs a program
 built with the feature `fakes`, benches' `http_load`, `pip install 'litellm[proxy]'` and haproxy. Prints one JSON line a run.
 """
 import argparse
@@ -48,7 +49,7 @@ def wait_for(port, path, seconds):
 def start_trunkline(args, folder):
     config = os.path.join(folder, "trunkline.toml")
     with open(config, "w") as file:
-        file.write('[models]\nllm = "fake"\n[api]\nmax_requests = 4096\n[sip]\nbind = "127.0.0.1:15090"\n'
+        file.write(f'[models]\nllm = "{args.model}"\n[api]\nmax_requests = 4096\n[sip]\nbind = "127.0.0.1:15090"\n'
                    f'[gateway]\nbind = "127.0.0.1:{PORTS["trunkline"]}"\n[store]\ndata_dir = "{folder}/data"\n')
     process = subprocess.Popen([args.trunkline, "serve", "--config", config], stderr=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL)
@@ -97,6 +98,7 @@ def main():
     for name in ("trunkline", "load", "litellm"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--haproxy", default="haproxy")
+    parser.add_argument("--model", default="fake-at-once", choices=["fake", "fake-at-once"])
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rates", default="20,100,1000")
     parser.add_argument("--through", default="trunkline,haproxy,litellm")

@@ -13,7 +13,7 @@ mod world;
 
 pub use caller::{Act, ScriptedLeg, Sent};
 pub use embedding::FakeEmbedder;
-pub use fakes::{Fakes, fake_models};
+pub use fakes::{Fakes, fake_models, fake_models_at_once};
 pub use hearing::{FakeEndOfTurn, FakeStt, FakeVad};
 pub use live::Live;
 pub use observer::Remembered;

@@ -89,8 +89,9 @@ impl ScriptedLlm {
         let (first, each) = self.delays;
         let steps = stream::iter(steps.into_iter().enumerate());
         let timed = steps.then(move |(n, (is_word, pieces))| async move {
-            if is_word {
-                tokio::time::sleep(if n == 0 { first } else { each }).await;
+            let delay = if n == 0 { first } else { each };
+            if is_word && !delay.is_zero() {
+                tokio::time::sleep(delay).await;
             }
             stream::iter(pieces)
         });

@@ -21,9 +21,16 @@ use crate::{
 /// The model of the ONNX Runtime library, which all ONNX engines share.
 const ONNX_RUNTIME: &str = "onnxruntime";
 
-/// In a test build, `models.llm = "fake"` answers calls with the fakes of testkit.
+/// In a test build, `models.llm = "fake"` answers calls with the fakes of testkit, which take the time of
+/// good models, and `"fake-at-once"` with a language model that takes none.
 #[cfg(feature = "fakes")]
-const FAKE: &str = "fake";
+fn fakes(llm: &str) -> Option<Models> {
+    match llm {
+        "fake" => Some(trunkline_testkit::fake_models()),
+        "fake-at-once" => Some(trunkline_testkit::fake_models_at_once()),
+        _ => None,
+    }
+}
 
 /// A file that the configured models are loaded from.
 #[derive(Clone, Debug)]
@@ -123,9 +130,9 @@ pub(crate) fn models(
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Models, Failure> {
     #[cfg(feature = "fakes")]
-    if config.llm == FAKE {
-        progress("fakes", FAKE);
-        return Ok(trunkline_testkit::fake_models());
+    if let Some(fakes) = fakes(&config.llm) {
+        progress("fakes", &config.llm);
+        return Ok(fakes);
     }
     progress("voice activity", &config.vad);
     let vad = voice_activity(config)?;

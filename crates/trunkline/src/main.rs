@@ -28,6 +28,10 @@ use crate::{
     exit::Failure,
 };
 
+// A request makes and frees hundreds of small things: glibc's allocator took a sixth of its time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

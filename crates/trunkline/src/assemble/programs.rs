@@ -22,7 +22,7 @@ pub(crate) fn program_models(
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<ProgramModels, Failure> {
     #[cfg(feature = "fakes")]
-    if config.llm == super::FAKE {
+    if super::fakes(&config.llm).is_some() {
         let embedder: Arc<dyn TextEmbedder> = Arc::new(trunkline_testkit::FakeEmbedder);
         return Ok(ProgramModels { embedder: Some(embedder), speakers: None });
     }
