@@ -9,8 +9,8 @@ step "1/4 What the build needs"
 scripts/setup.sh
 PATH="$PATH:$HOME/.cargo/bin"
 
-step "2/4 Building (the first time this compiles whisper.cpp and llama.cpp: some minutes)"
-cargo build -p trunkline -p trunkline-whisper-module --features trunkline/local
+step "2/4 Building (the first time this compiles llama.cpp: some minutes)"
+cargo build -p trunkline --features trunkline/local
 trunkline="$CARGO_TARGET_DIR/debug/trunkline"
 
 step "3/4 Models in $TRUNKLINE_MODELS (1.4 GB the first time)"

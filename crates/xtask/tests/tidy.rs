@@ -7,11 +7,12 @@ use toml::Value;
 use xtask::{CrateManifest, SourceFile, manifest, root};
 
 /// Who may depend on whom, of ours. What is not listed here does not exist yet.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("trunkline-audio", &[]),
     ("trunkline-turn", &[]),
     ("trunkline-inference", &["trunkline-audio"]),
-    ("trunkline-whisper", &["trunkline-inference", "trunkline-audio"]),
+    ("trunkline-native", &["trunkline-inference"]),
+    ("trunkline-whisper", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
     ("trunkline-whisper-module", &[]),
     ("trunkline-candle", &["trunkline-inference", "trunkline-audio"]),
     ("trunkline-llama", &["trunkline-inference", "trunkline-audio"]),

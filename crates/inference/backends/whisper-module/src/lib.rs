@@ -2,6 +2,7 @@
 
 #[path = "../../whisper/src/abi.rs"]
 mod abi;
+#[path = "../../../native/src/whisper/ending.rs"]
 mod ending;
 mod exports;
 mod steps;

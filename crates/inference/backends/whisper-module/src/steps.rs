@@ -14,6 +14,8 @@ use crate::ending::Ending;
 /// What accompanies one transcription.
 pub(crate) struct Steps {
     pub(crate) ending: Ending,
+    /// The end-of-text token.
+    end: usize,
     vocabulary: usize,
     first_time: usize,
     /// Steps of 20 ms at which a token may begin; 0 where nobody asks.
@@ -36,10 +38,11 @@ impl Steps {
         temperature: f32,
     ) -> Self {
         let vocabulary = usize::try_from(context.n_vocab()).unwrap_or(0);
-        let first_time = usize::try_from(context.token_beg()).unwrap_or(0);
+        let [first_time, end] = [context.token_beg(), context.token_eot()]
+            .map(|token| usize::try_from(token).unwrap_or(0));
         let columns = columns.min(vocabulary - first_time);
         let (times, before, logprobs) = (Vec::new(), Vec::new(), Vec::new());
-        Self { ending, vocabulary, first_time, columns, times, temperature, before, logprobs }
+        Self { ending, end, vocabulary, first_time, columns, times, temperature, before, logprobs }
     }
 
     /// How probable it is that each token begins at each step of 20 ms, in `columns`.
@@ -49,7 +52,7 @@ impl Steps {
 
     /// The log-probability of token number `at`; `drawn` is that of the distribution it was drawn
     /// from, which a temperature has bent.
-    pub(crate) fn logprob(&self, at: usize, token: c_int, drawn: f32) -> f32 {
+    pub(crate) fn logprob(&self, at: usize, token: u32, drawn: f32) -> f32 {
         if self.temperature <= 0.0 {
             return drawn;
         }
@@ -57,7 +60,7 @@ impl Steps {
         self.logprobs.get(at).copied().or_else(last).unwrap_or(drawn)
     }
 
-    fn step(&mut self, tokens: &[c_int], logits: &mut [f32]) {
+    fn step(&mut self, tokens: &[u32], logits: &mut [f32]) {
         if self.columns > 0 {
             let times = &logits[self.first_time..][..self.columns];
             self.times.extend(log_softmax(times, 1.0));
@@ -67,8 +70,10 @@ impl Steps {
             self.logprobs.extend(chosen);
             self.before = log_softmax(logits, self.temperature).collect();
         }
-        if !tokens.is_empty() {
-            self.ending.filter(tokens, logits);
+        if self.ending.is_reached(tokens) {
+            let end = logits[self.end];
+            logits.fill(f32::NEG_INFINITY);
+            logits[self.end] = end;
         }
     }
 }
@@ -89,7 +94,10 @@ pub(crate) unsafe extern "C" fn at_each_step(
     let ids: Vec<_> = match usize::try_from(tokens_len).unwrap_or(0) {
         0 => Vec::new(),
         // SAFETY: as this function asks; there is at least one token.
-        len => unsafe { slice::from_raw_parts(tokens, len) }.iter().map(|t| t.id).collect(),
+        len => unsafe { slice::from_raw_parts(tokens, len) }
+            .iter()
+            .map(|t| t.id.cast_unsigned())
+            .collect(),
     };
     // SAFETY: as this function asks; there is a logit for each word.
     let logits = unsafe { slice::from_raw_parts_mut(logits, steps.vocabulary) };
@@ -104,7 +112,7 @@ fn log_softmax(logits: &[f32], scale: f32) -> impl Iterator<Item = f32> {
     logits.iter().map(move |logit| (logit * scale - best - log_sum).max(-1e6))
 }
 
-fn of(logprobs: &[f32], token: c_int) -> Option<f32> {
+fn of(logprobs: &[f32], token: u32) -> Option<f32> {
     usize::try_from(token).ok().and_then(|token| logprobs.get(token)).copied()
 }
 
@@ -113,12 +121,14 @@ mod tests {
     use super::*;
 
     /// Six words of text, the end, then times.
-    const END: c_int = 6;
+    const END: u32 = 6;
     const FIRST_TIME: usize = 7;
 
     fn steps(columns: usize, temperature: f32) -> Steps {
         Steps {
-            ending: Ending::at(END, 9),
+            // A phrase that ends at step 2 is the last.
+            ending: Ending::new(END, 7, 27 * 320, 4),
+            end: 6,
             vocabulary: 12,
             first_time: FIRST_TIME,
             columns,

@@ -46,7 +46,7 @@ pub(crate) struct State {
 struct Decoded {
     /// Its place among all tokens.
     at: usize,
-    id: i32,
+    id: u32,
     logprob: f32,
     /// Of text tokens.
     bytes: Vec<u8>,
@@ -135,7 +135,9 @@ impl State {
             params.set_abort_callback_user_data(request.abort_argument);
         }
         let plausible = usize::try_from(request.plausible_tokens).unwrap_or(usize::MAX);
-        let ending = Ending::new(&self.context, samples.len(), plausible);
+        let [end, first_time] =
+            [self.context.token_eot(), self.context.token_beg()].map(i32::cast_unsigned);
+        let ending = Ending::new(end, first_time, samples.len(), plausible);
         let columns = if request.detail < 2 { 0 } else { samples.len() / SAMPLES_PER_TIME + 1 };
         let mut steps = Steps::new(&self.context, ending, columns, request.temperature);
         // SAFETY: whisper.cpp calls it during `full` only, with this argument, which outlives that.
@@ -177,7 +179,7 @@ impl State {
         for segment in self.memory.as_iter() {
             no_speech = no_speech.min(segment.no_speech_probability());
             for token in (0..segment.n_tokens()).filter_map(|i| segment.get_token(i)) {
-                let (at, id) = (decoded.len(), token.token_id());
+                let (at, id) = (decoded.len(), token.token_id().cast_unsigned());
                 let is_text = steps.ending.is_text(id);
                 let bytes =
                     if is_text { token.to_bytes().map_err(|e| e.to_string())? } else { &[] };
@@ -230,10 +232,10 @@ impl State {
                 logprob_sum += token.logprob;
                 tokens += 1;
             }
-            let time = token.id - first_time;
+            let time = token.id.cast_signed() - first_time;
             if wants_pieces && (is_text || time >= 0) {
                 self.pieces.push(Piece {
-                    id: u32::try_from(token.id).unwrap_or(0),
+                    id: token.id,
                     logprob: token.logprob,
                     bytes_len: u32::try_from(token.bytes.len()).unwrap_or(0),
                     time: if is_text { -1 } else { time },

@@ -13,12 +13,12 @@ const USEFUL_THREADS: u32 = 2;
 pub struct WhisperConfig {
     /// The model, in whisper.cpp's format.
     pub model: PathBuf,
-    /// The module. `None` looks for `libtrunkline_whisper_module.so`, or with `gpu` for
-    /// `libtrunkline_whisper_module_cuda.so`, beside the program, in `../lib/trunkline/`, in `deps/` and
-    /// one folder up, in this order.
+    /// whisper.cpp's module, which then transcribes. `None` computes on the CPU without one; with `gpu` it
+    /// looks for `libtrunkline_whisper_module_cuda.so` beside the program, in `../lib/trunkline/`, in
+    /// `deps/` and one folder up, in this order.
     pub module: Option<PathBuf>,
-    /// Threads that compute; the default is 2, or 1 on a machine of one core. They spin while they
-    /// wait for each other: never more than there are free cores.
+    /// Threads that compute; the default is 2, or 1 on a machine of one core. Never more than there
+    /// are free cores.
     pub threads: u32,
     /// Streams at once; the default is 16. A slot costs the sound of its turn, at most 2 MB.
     pub slots: usize,

@@ -1,4 +1,5 @@
-//! Speech to text with Whisper: whisper.cpp in a module of its own, one lane, one window at a time.
+//! Speech to text with Whisper, one lane, one window at a time: on the CPU by kernels of our own, on a
+//! GPU by whisper.cpp in a module of its own.
 
 mod abi;
 mod config;
@@ -7,6 +8,7 @@ mod evidence;
 mod fit;
 mod loudness;
 mod module;
+mod native;
 mod passages;
 mod recognizer;
 mod turn;

@@ -6,6 +6,7 @@ use trunkline_inference::{
     HearingStream, Lane, ModelError, Priority, SpeechToText, SttOptions, SttTask, TranscriptStream,
     lane::Load,
 };
+use trunkline_native::Scribe;
 
 use crate::{
     WhisperConfig,
@@ -15,39 +16,62 @@ use crate::{
     understood::Understood,
 };
 
+const NAME: &str = "whisper";
+
 /// A Whisper model on its lane. Cloning shares it.
 #[derive(Clone)]
 pub struct Whisper {
-    lane: Lane<Hearing<State>>,
+    lane: AnyLane,
+}
+
+#[derive(Clone)]
+enum AnyLane {
+    Native(Lane<Hearing<Scribe>>),
+    Module(Lane<Hearing<State>>),
 }
 
 impl Whisper {
-    /// Loads the module and the model on a new lane and waits until both are there.
+    /// Loads the model, for a GPU the module too, on a new lane and waits until it is there.
     pub fn load(config: WhisperConfig) -> Result<Self, ModelError> {
-        let lane = Lane::start("whisper", Priority::BehindAudio, move || {
-            // On a CPU plain attention is the faster one, and right for windows of any length.
-            let gpu = u8::from(config.gpu);
-            let options = LoadOptions { gpu, flash_attention: gpu };
-            let model = Model::load(&config.model, config.module.as_deref(), options)?;
-            let settings = Settings {
-                slots: config.slots,
-                threads: config.threads,
-                gpu: config.gpu,
-                language: config.language,
-            };
-            Ok(Hearing::new(model.new_state()?, settings))
-        })?;
+        let settings = Settings {
+            slots: config.slots,
+            threads: config.threads,
+            gpu: config.gpu,
+            language: config.language.clone(),
+        };
+        let lane = if config.gpu || config.module.is_some() {
+            AnyLane::Module(Lane::start(NAME, Priority::BehindAudio, move || {
+                // On a CPU plain attention is the faster one, and right for windows of any length.
+                let gpu = u8::from(config.gpu);
+                let options = LoadOptions { gpu, flash_attention: gpu };
+                let model = Model::load(&config.model, config.module.as_deref(), options)?;
+                Ok(Hearing::new(model.new_state()?, settings))
+            })?)
+        } else {
+            AnyLane::Native(Lane::start(NAME, Priority::BehindAudio, move || {
+                let model = trunkline_native::Whisper::load(&config.model)?;
+                let threads = usize::try_from(config.threads).unwrap_or(1);
+                Ok(Hearing::new(Scribe::new(model, threads)?, settings))
+            })?)
+        };
         Ok(Self { lane })
     }
 }
 
 impl SpeechToText for Whisper {
     fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream {
-        self.lane.open(Listen { input: audio, options: options.clone() })
+        let listen = Listen { input: audio, options: options.clone() };
+        match &self.lane {
+            AnyLane::Native(lane) => lane.open(listen),
+            AnyLane::Module(lane) => lane.open(listen),
+        }
     }
 
     fn lane_load(&self) -> Option<Arc<Load>> {
-        Some(self.lane.load())
+        Some(match &self.lane {
+            AnyLane::Native(lane) => lane.load(),
+            AnyLane::Module(lane) => lane.load(),
+        })
     }
 }
 

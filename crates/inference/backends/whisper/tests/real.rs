@@ -81,7 +81,35 @@ fn real_words_come_while_the_caller_speaks_and_a_question_is_answered_once() {
 
 #[test]
 #[ignore = "needs models"]
-fn real_module_refuses_a_file_that_is_no_model() {
+fn real_whisper_cpp_in_its_module_hears_the_same() {
+    let Some((native, clips)) = model_and_clips("whisper-tiny.en") else { return };
+    let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
+    let module = deps.parent().unwrap().join("libtrunkline_whisper_module.so");
+    if !module.is_file() {
+        println!("skipped: {} is not here", module.display());
+        return;
+    }
+    let folder = env::var_os("TRUNKLINE_MODELS").map(PathBuf::from).unwrap_or_default();
+    let model = folder.join("whisper-tiny.en/ggml.bin");
+    let config =
+        |model| WhisperConfig { module: Some(module.clone()), ..WhisperConfig::new(model) };
+    let by_module = Whisper::load(config(model)).unwrap();
+    let (mut different, mut words) = (0, 0);
+    for clip in clips.iter().filter(|c| c.language == "en" && c.kind == "read").take(6) {
+        let mine = whole(&native, &clip.sound(), "en").text;
+        let (errors, count) = clips::errors(&mine, &whole(&by_module, &clip.sound(), "en").text);
+        (different, words) = (different + errors, words + count);
+    }
+    assert!(words > 30 && different * 8 <= words, "{different} of {words} words differ");
+    let no_model = deps.join("no-model.bin");
+    std::fs::write(&no_model, "not a model").unwrap();
+    let refused = Whisper::load(config(no_model));
+    assert!(matches!(refused.err(), Some(ModelError::Corrupt { .. })));
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_file_that_is_no_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ggml.bin");
     std::fs::write(&path, "not a model").unwrap();

@@ -1,10 +1,6 @@
 //! Where a text ends. A window cut to its sound lacks the silence that tells Whisper to stop: it
 //! says everything again, until something stops it.
 
-use std::ffi::c_int;
-
-use whisper_rs::WhisperContext;
-
 /// A time token stands for 20 ms.
 const SAMPLES_PER_TIME: usize = 320;
 /// A phrase that ends in the last half second of the sound is the last one.
@@ -15,32 +11,27 @@ const LONG_REPEAT: usize = 6;
 /// What tells the end of one transcription.
 pub(crate) struct Ending {
     /// The end-of-text token; text tokens are below it.
-    end: c_int,
+    end: u32,
     /// The first time token after which no speech is left.
-    last_time: c_int,
+    last_time: u32,
     /// More text tokens than this may be a loop.
     plausible: usize,
 }
 
 impl Ending {
-    /// For a window of this many samples; more than `plausible` text tokens may be a loop.
-    pub(crate) fn new(context: &WhisperContext, samples: usize, plausible: usize) -> Self {
+    /// For a window of this many samples; more than `plausible` text tokens may be a loop. `end` is the
+    /// end-of-text token, `first_time` the one of time 0.
+    pub(crate) fn new(end: u32, first_time: u32, samples: usize, plausible: usize) -> Self {
         let times = (samples / SAMPLES_PER_TIME).saturating_sub(ENDING_TIMES).max(1);
         Self {
-            end: context.token_eot(),
-            last_time: context.token_beg() + c_int::try_from(times).unwrap_or(c_int::MAX / 2),
+            end,
+            last_time: first_time + u32::try_from(times).unwrap_or(u32::MAX / 2),
             plausible,
         }
     }
 
-    /// Of short texts that end with a phrase ending at `last_time`.
-    #[cfg(test)]
-    pub(crate) fn at(end: c_int, last_time: c_int) -> Self {
-        Self { end, last_time, plausible: 4 }
-    }
-
     /// Whether a token stands for text.
-    pub(crate) fn is_text(&self, token: c_int) -> bool {
+    pub(crate) fn is_text(&self, token: u32) -> bool {
         token < self.end
     }
 
@@ -54,19 +45,8 @@ impl Ending {
         differs.map_or(0, |i| i + 1) + period
     }
 
-    /// Allows nothing but the end once it is reached.
-    pub(crate) fn filter(&self, tokens: &[c_int], logits: &mut [f32]) {
-        if !self.is_reached(tokens) {
-            return;
-        }
-        for (token, logit) in (0..).zip(logits) {
-            if token != self.end {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
-    }
-
-    fn is_reached(&self, tokens: &[c_int]) -> bool {
+    /// Whether nothing but the end may follow these tokens.
+    pub(crate) fn is_reached(&self, tokens: &[u32]) -> bool {
         if let [.., before, last] = tokens
             && self.is_text(*before)
             && *last >= self.last_time
@@ -82,8 +62,8 @@ impl Ending {
 mod tests {
     use super::*;
 
-    const END: c_int = 1_000;
-    const ZERO: c_int = 2_000;
+    const END: u32 = 1_000;
+    const ZERO: u32 = 2_000;
 
     /// For two seconds of sound: 13 tokens are plausible, a phrase ending at 1.5 s is the last.
     fn ending() -> Ending {
@@ -112,7 +92,7 @@ mod tests {
         assert_eq!(ending().keep(&[7; 11]), 11);
         let long: Vec<_> = (0..40).collect();
         assert_eq!(ending().keep(&long), 40);
-        assert_eq!(ending().keep::<c_int>(&[]), 0);
+        assert_eq!(ending().keep::<u32>(&[]), 0);
     }
 
     #[test]
@@ -126,13 +106,5 @@ mod tests {
     fn a_loop_without_times_reaches_its_end() {
         assert!(ending().is_reached(&[1, 2, 3].repeat(5)));
         assert!(!ending().is_reached(&[1, 2, 3].repeat(3)));
-    }
-
-    #[test]
-    fn at_the_end_only_the_end_is_allowed() {
-        let mut logits = vec![0.5_f32; 3_000];
-        ending().filter(&[5, ZERO + 90], &mut logits);
-        let allowed: Vec<_> = (0..3_000).filter(|&t| logits[t] > f32::NEG_INFINITY).collect();
-        assert_eq!(allowed, [1_000]);
     }
 }

@@ -1,0 +1,9 @@
+//! What a transformer computes on a CPU, on rows of `f32`.
+
+pub(crate) mod attention;
+pub(crate) mod matrix;
+mod tile;
+pub(crate) mod vector;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! A small Whisper of random weights: what it says matters less than that it says it always.
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    decoder::{Memory, Next},
+    layers::Work,
+    mel::{BINS, LogMel},
+    *,
+};
+
+const WORDS: usize = 51_864;
+const WIDTH: usize = 64;
+const MELS: usize = 4;
+const AUDIO: usize = 60;
+const TEXT: usize = 24;
+
+/// A model file being written.
+struct File {
+    bytes: Vec<u8>,
+    seed: u32,
+}
+
+impl File {
+    fn number(&mut self, number: usize) {
+        self.bytes.extend(u32::try_from(number).unwrap().to_le_bytes());
+    }
+
+    fn value(&mut self, scale: f32) {
+        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let value = ((self.seed >> 8) as f32 / 8_388_608.0 - 1.0) * scale;
+        self.bytes.extend(value.to_le_bytes());
+    }
+
+    fn tensor(&mut self, name: &str, dimensions: &[usize], scale: f32) {
+        self.number(dimensions.len());
+        self.number(name.len());
+        self.number(0);
+        for &dimension in dimensions.iter().rev() {
+            self.number(dimension);
+        }
+        self.bytes.extend(name.as_bytes());
+        for _ in 0..dimensions.iter().product() {
+            self.value(scale);
+        }
+    }
+
+    fn norm(&mut self, name: &str) {
+        self.tensor(&format!("{name}.weight"), &[WIDTH], 1.0);
+        self.tensor(&format!("{name}.bias"), &[WIDTH], 0.1);
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
+        self.tensor(&format!("{name}.weight"), &[outputs, inputs], 0.3);
+        if !name.ends_with("key") {
+            self.tensor(&format!("{name}.bias"), &[outputs], 0.1);
+        }
+    }
+
+    fn block(&mut self, name: &str, attentions: &[&str]) {
+        for attention in attentions {
+            self.norm(&format!("{name}.{attention}_ln"));
+            for part in ["query", "key", "value", "out"] {
+                self.linear(&format!("{name}.{attention}.{part}"), WIDTH, WIDTH);
+            }
+        }
+        self.norm(&format!("{name}.mlp_ln"));
+        self.linear(&format!("{name}.mlp.0"), 4 * WIDTH, WIDTH);
+        self.linear(&format!("{name}.mlp.2"), WIDTH, 4 * WIDTH);
+    }
+
+    /// A model of English with one layer on either side.
+    fn whole() -> Self {
+        let mut file = Self { bytes: Vec::new(), seed: 1 };
+        file.number(0x6767_6d6c);
+        for size in [WORDS, AUDIO, WIDTH, 1, 1, TEXT, WIDTH, 1, 1, MELS, 0] {
+            file.number(size);
+        }
+        file.number(MELS);
+        file.number(BINS);
+        for _ in 0..MELS * BINS {
+            file.value(0.01);
+        }
+        file.number(2);
+        for word in [" ", " yes"] {
+            file.number(word.len());
+            file.bytes.extend(word.as_bytes());
+        }
+        file.tensor("encoder.positional_embedding", &[AUDIO, WIDTH], 0.1);
+        for (name, inputs) in [("encoder.conv1", MELS), ("encoder.conv2", WIDTH)] {
+            file.tensor(&format!("{name}.weight"), &[WIDTH, inputs, 3], 0.3);
+            file.tensor(&format!("{name}.bias"), &[WIDTH, 1], 0.1);
+        }
+        file.norm("encoder.ln_post");
+        file.block("encoder.blocks.0", &["attn"]);
+        file.tensor("decoder.positional_embedding", &[TEXT, WIDTH], 0.1);
+        file.tensor("decoder.token_embedding.weight", &[WORDS, WIDTH], 0.3);
+        file.norm("decoder.ln");
+        file.block("decoder.blocks.0", &["attn", "cross_attn"]);
+        file
+    }
+
+    /// The outcome of loading it.
+    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
+    fn load(&self) -> Result<Arc<Whisper>, ModelError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ggml.bin");
+        fs::write(&path, &self.bytes).unwrap();
+        Whisper::load(&path)
+    }
+}
+
+fn sound(samples: usize) -> Vec<f32> {
+    (0..samples).map(|n| (n as f32 / 7.0).sin() * 0.3 + (n as f32 / 31.0).cos() * 0.2).collect()
+}
+
+fn task(samples: &[f32]) -> Task<'_> {
+    Task {
+        samples,
+        language: Some("en"),
+        translates: false,
+        prompt: " yes yes",
+        prompt_tokens: 1,
+        positions: 40,
+        language_positions: 40,
+        most_tokens: 30,
+        plausible_tokens: 30,
+        temperature: 0.0,
+        tells_begins: false,
+    }
+}
+
+/// What the decoder remembers of a sound, read no token yet.
+fn heard(whisper: &Whisper, samples: usize) -> Memory {
+    let (work, samples) = (&mut Work::default(), sound(samples));
+    let features = LogMel::new(&whisper.filters).features(&samples, 80);
+    whisper.decoder.listen(&whisper.encoder.run(&features, work), work)
+}
+
+fn logits(whisper: &Whisper, memory: &mut Memory, tokens: &[u32]) -> Vec<f32> {
+    let mut logits = Vec::new();
+    whisper.decoder.step(&mut [Next { memory, tokens }], &mut logits, &mut Work::default());
+    logits
+}
+
+#[test]
+fn tokens_read_together_are_as_those_read_one_by_one() {
+    let whisper = File::whole().load().unwrap();
+    let together = logits(&whisper, &mut heard(&whisper, 5_000), &[7, 8, 9]);
+    let mut memory = heard(&whisper, 5_000);
+    let mut last = Vec::new();
+    for token in [7, 8, 9] {
+        last = logits(&whisper, &mut memory, &[token]);
+    }
+    assert_eq!(together, last);
+}
+
+#[test]
+fn texts_read_together_are_as_those_read_alone() {
+    let whisper = File::whole().load().unwrap();
+    let texts: [(usize, &[u32]); 3] = [(5_000, &[7, 8]), (3_000, &[1, 2, 3]), (9_000, &[4])];
+    let alone: Vec<f32> = texts
+        .iter()
+        .flat_map(|(samples, tokens)| logits(&whisper, &mut heard(&whisper, *samples), tokens))
+        .collect();
+    let mut memories = texts.map(|(samples, _)| heard(&whisper, samples));
+    let mut together: Vec<_> = memories
+        .iter_mut()
+        .zip(&texts)
+        .map(|(memory, (_, tokens))| Next { memory, tokens })
+        .collect();
+    let mut both = Vec::new();
+    whisper.decoder.step(&mut together, &mut both, &mut Work::default());
+    assert!(alone == both, "another text in the batch changed a text's logits");
+}
+
+#[test]
+fn another_sound_has_other_logits() {
+    let whisper = File::whole().load().unwrap();
+    let of = |samples| logits(&whisper, &mut heard(&whisper, samples), &[7]);
+    assert_eq!(of(5_000), of(5_000));
+    assert_ne!(of(5_000), of(9_000));
+}
+
+#[test]
+fn threads_change_nothing() {
+    let whisper = File::whole().load().unwrap();
+    let read = || logits(&whisper, &mut heard(&whisper, 9_000), &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let [one, three] = [1, 3].map(|threads| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(read)
+    });
+    assert!(one == three, "threads changed the logits");
+}
+
+#[test]
+fn a_text_ends_where_the_decoder_has_no_positions_left() {
+    let whisper = File::whole().load().unwrap();
+    let samples = sound(8_000);
+    let mut scribe = Scribe::new(whisper, 1).unwrap();
+    let endless = Task { most_tokens: 1_000, plausible_tokens: 1_000, ..task(&samples) };
+    let transcribed = scribe.transcribe(&endless, &mut || false).unwrap().unwrap();
+    assert!(transcribed.pieces.len() <= TEXT);
+}
+
+#[test]
+fn who_is_interrupted_gives_up_and_can_go_on() {
+    let whisper = File::whole().load().unwrap();
+    let samples = sound(8_000);
+    let mut scribe = Scribe::new(whisper, 1).unwrap();
+    let whole = scribe.transcribe(&task(&samples), &mut || false).unwrap();
+    assert_eq!(scribe.transcribe(&task(&samples), &mut || true).unwrap(), None);
+    assert_eq!(scribe.transcribe(&task(&samples), &mut || false).unwrap(), whole);
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_its_reason() {
+    let whole = File::whole();
+    let refused = |bytes: &[u8]| {
+        let file = File { bytes: bytes.to_vec(), seed: 0 };
+        file.load().err().unwrap().to_string()
+    };
+    assert!(refused(b"no model").contains("not a model file"));
+    assert!(refused(&whole.bytes[..whole.bytes.len() - 1]).contains("in the middle"));
+    let mut narrow = whole.bytes.clone();
+    narrow[12] = 65;
+    assert!(refused(&narrow).contains("no sizes of a Whisper"));
+    let mut renamed = whole.bytes.clone();
+    let name = b"decoder.ln.bias";
+    let at = renamed.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    renamed[at] = b'D';
+    assert!(refused(&renamed).contains("decoder.ln.bias is missing"));
+    let missing = Whisper::load(&PathBuf::from("/nowhere/ggml.bin"));
+    assert!(matches!(missing.err(), Some(ModelError::Missing { .. })));
+}
