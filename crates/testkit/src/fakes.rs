@@ -67,6 +67,10 @@ pub fn fake_models() -> Models {
 /// The same, but the language model says all its words at once: what then takes processor time is what
 /// is around the models, and no fake's timers.
 pub fn fake_models_at_once() -> Models {
-    let llm = ScriptedLlm::new(&["We open at nine. Is there anything else?"], Duration::ZERO, Duration::ZERO);
+    let llm = ScriptedLlm::new(
+        &["We open at nine. Is there anything else?"],
+        Duration::ZERO,
+        Duration::ZERO,
+    );
     Models { llm: Arc::new(llm), ..fake_models() }
 }

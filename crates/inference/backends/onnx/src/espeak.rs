@@ -94,7 +94,9 @@ impl Running {
             .spawn(move || read(output, &tx))
             .map_err(|e| ModelError::Engine { engine: ENGINE, reason: e.to_string() })?;
         let mut running = Self { child, input, sounds, sentinel: String::new() };
-        running.learn_sentinel(patience).map_err(|reason| ModelError::Engine { engine: ENGINE, reason })?;
+        running
+            .learn_sentinel(patience)
+            .map_err(|reason| ModelError::Engine { engine: ENGINE, reason })?;
         Ok(running)
     }
 
