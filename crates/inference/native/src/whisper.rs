@@ -1,6 +1,7 @@
 //! Whisper (Radford et al. 2022): a window of sound in, tokens and their probabilities out.
 
 mod decoder;
+mod desk;
 mod encoder;
 pub(crate) mod ending;
 mod file;
@@ -17,7 +18,7 @@ use trunkline_inference::ModelError;
 
 use self::{decoder::Decoder, encoder::Encoder, file::ModelFile, vocabulary::Vocabulary};
 pub use self::{
-    scribe::{Scribe, Task},
+    scribe::{Scribe, Task, Urgency},
     writing::{Piece, Transcribed, Word},
 };
 

@@ -1,4 +1,4 @@
-//! The engine of a Whisper lane: hears all its streams, transcribes one window at a time.
+//! The engine of a Whisper lane: hears all its streams, transcribes the most urgent windows.
 
 use std::{
     task::{Context, Poll},
@@ -6,15 +6,13 @@ use std::{
 };
 
 use trunkline_inference::{
-    Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttDetail, SttInput, SttOptions,
-    SttTask, Transcript,
+    Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttInput, SttOptions, Transcript,
 };
 
 use crate::{
-    evidence::Evidence,
     fit,
     loudness::RATE_HZ,
-    module::{Style, Window},
+    recognize::{Looks, Next, Outcome, OwnedWindow, Recognize, Urgency},
     turn::{Job, Turn, Why},
     understood::Understood,
 };
@@ -25,29 +23,6 @@ const GROWTH: usize = RATE_HZ as usize;
 const GROWTH_PER_WORK: usize = 3;
 /// Less sound than this is silence to whisper.cpp.
 const LEAST_SAMPLES: usize = 1_760;
-
-/// A text that compresses better than this repeats itself.
-const MOST_COMPRESSED: f32 = 2.4;
-/// A text less probable than this is a guess.
-const LEAST_LOGPROB: f32 = -1.0;
-/// Where nobody spoke, a guess needs no better one.
-const NO_SPEECH: f32 = 0.6;
-/// How freely a file's window that went wrong is written down again.
-const ANOTHER_TEMPERATURE: f32 = 0.4;
-
-/// Understands a window. The module's state does; tests bring their own.
-pub(crate) trait Recognize {
-    /// Whether it can listen for a language (any, for `None`) and do this task;
-    /// [`ModelError::BadRequest`] says why it cannot.
-    fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError>;
-
-    /// Transcribes; `None` when `interrupted` said to give up.
-    fn recognize(
-        &mut self,
-        window: &Window<'_>,
-        interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Understood>, ModelError>;
-}
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -65,15 +40,25 @@ pub(crate) struct Listen {
     pub(crate) options: SttOptions,
 }
 
-/// The engine. Windows are independent of each other, so one recognizer serves every slot.
+/// The engine. Windows are independent of each other: any slot's goes to any desk.
 pub(crate) struct Hearing<R> {
     recognizer: R,
     settings: Settings,
     ears: Vec<Option<Ear>>,
+    desks: Vec<Option<AtWork>>,
     /// Whose turn it is among equals.
     next: SlotId,
     /// How long the last window took.
     worked: Duration,
+}
+
+/// A window on a desk.
+struct AtWork {
+    slot: SlotId,
+    job: Job,
+    window: OwnedWindow,
+    looks: Looks,
+    began: Instant,
 }
 
 /// One slot.
@@ -88,7 +73,8 @@ struct Ear {
 impl<R: Recognize> Hearing<R> {
     pub(crate) fn new(recognizer: R, settings: Settings) -> Self {
         let ears = (0..settings.slots).map(|_| None).collect();
-        Self { recognizer, settings, ears, next: 0, worked: Duration::ZERO }
+        let desks = (0..recognizer.desks()).map(|_| None).collect();
+        Self { recognizer, settings, ears, desks, next: 0, worked: Duration::ZERO }
     }
 
     /// The most urgent job; among equals the slots take turns.
@@ -98,7 +84,9 @@ impl<R: Recognize> Hearing<R> {
         let pace = GROWTH_PER_WORK.saturating_mul(worked).saturating_mul(RATE_HZ as usize / 1000);
         let growth = GROWTH.saturating_mul(active.len()).max(pace);
         let count = self.ears.len();
-        let jobs = active.into_iter().filter_map(|slot| {
+        let is_at_work = |slot| self.desks.iter().flatten().any(|at_work| at_work.slot == slot);
+        let free = active.into_iter().filter(|&slot| !is_at_work(slot));
+        let jobs = free.filter_map(|slot| {
             let turn = &self.ears[slot].as_ref()?.turn;
             let has_room = slots.has_room(slot, turn.answers());
             has_room.then(|| turn.job(growth)).flatten().map(|job| (slot, job))
@@ -109,56 +97,64 @@ impl<R: Recognize> Hearing<R> {
         })
     }
 
-    fn run(
-        &mut self,
-        (slot, job): (SlotId, Job),
-        slots: &mut Slots<Transcript>,
-        cx: &mut Context<'_>,
-    ) {
-        let Self { recognizer, settings, ears, .. } = self;
-        let Some(Ear { turn, .. }) = &ears[slot] else { return };
-        let (sound, prompt) = (turn.sound(&job).to_vec(), turn.prompt());
-        let language = turn.language().map(str::to_owned);
-        let positions = fit::positions(sound.len(), settings.gpu);
-        let window = Window {
-            samples: &sound,
-            language: language.as_deref(),
-            prompt: &prompt,
-            audio_positions: positions,
-            language_positions: fit::language_positions(positions),
-            tokens: fit::tokens(sound.len(), turn.style().detail, turn.language()),
-            threads: settings.threads,
-            style: turn.style(),
-        };
-        let is_sound = sound.len() >= LEAST_SAMPLES;
-        if is_sound {
-            slots.stepped(1);
-        }
-        let started = Instant::now();
-        let mut interrupted = || {
-            listen(ears, slots, cx);
-            answer(ears, slots);
-            is_overtaken(slot, &job, ears, slots)
-        };
-        let outcome = if is_sound {
-            understand(recognizer, &window, job.why, &mut interrupted)
-        } else {
-            Ok(Some(Understood { no_speech: 1.0, ..Understood::default() }))
-        };
-        let worked = started.elapsed();
-        tracing::debug!(slot, ?job, ?worked, prompt = prompt.len(), "window transcribed");
-        match outcome {
-            Ok(Some(understood)) => {
-                self.worked = worked;
-                self.next = (slot + 1) % self.ears.len();
-                self.settle((slot, job), (understood, worked), slots);
+    /// Puts work on the desks that are free.
+    fn fill_desks(&mut self, slots: &mut Slots<Transcript>) {
+        while let Some(desk) = self.desks.iter().position(Option::is_none) {
+            let Some((slot, job)) = self.choose(slots) else { return };
+            let Some(Ear { turn, .. }) = &self.ears[slot] else { return };
+            let sound = turn.sound(&job);
+            if sound.len() < LEAST_SAMPLES {
+                let silence = Understood { no_speech: 1.0, ..Understood::default() };
+                self.settle((slot, job), (silence, Duration::ZERO), slots);
+                continue;
             }
-            Ok(None) => {
+            let window = self.window(turn, sound);
+            if let Err(error) = self.recognizer.begin(desk, &window.borrowed()) {
+                slots.fail(slot, error);
+                return;
+            }
+            let looks = Looks::new(job.why, &window);
+            self.desks[desk] = Some(AtWork { slot, job, window, looks, began: Instant::now() });
+        }
+    }
+
+    fn window(&self, turn: &Turn, sound: &[f32]) -> OwnedWindow {
+        OwnedWindow {
+            samples: sound.to_vec(),
+            language: turn.language().map(str::to_owned),
+            prompt: turn.prompt(),
+            audio_positions: fit::positions(sound.len(), self.settings.gpu),
+            tokens: fit::tokens(sound.len(), turn.style().detail, turn.language()),
+            threads: self.settings.threads,
+            style: turn.style(),
+        }
+    }
+
+    /// Takes what came of a desk's window, which may ask for another look.
+    fn collect(&mut self, desk: usize, outcome: Outcome, slots: &mut Slots<Transcript>) {
+        let Some(mut at_work) = self.desks[desk].take() else { return };
+        let AtWork { slot, job, began, .. } = at_work;
+        let seen = match outcome {
+            Ok(seen) => seen,
+            Err(error) => return slots.fail(slot, error),
+        };
+        match at_work.looks.take(seen, &mut at_work.window) {
+            Next::Look => match self.recognizer.begin(desk, &at_work.window.borrowed()) {
+                Ok(()) => self.desks[desk] = Some(at_work),
+                Err(error) => slots.fail(slot, error),
+            },
+            Next::Done(None) => {
                 if let Some(Ear { turn, .. }) = &mut self.ears[slot] {
                     turn.gave_way();
                 }
             }
-            Err(error) => slots.fail(slot, error),
+            Next::Done(Some(understood)) => {
+                let worked = began.elapsed();
+                tracing::debug!(slot, ?job, ?worked, "window transcribed");
+                self.worked = worked;
+                self.next = (slot + 1) % self.ears.len();
+                self.settle((slot, job), (understood, worked), slots);
+            }
         }
     }
 
@@ -195,45 +191,34 @@ impl<R: Recognize> Engine for Hearing<R> {
     fn step(&mut self, slots: &mut Slots<Transcript>, cx: &mut Context<'_>) -> Progress {
         listen(&mut self.ears, slots, cx);
         answer(&mut self.ears, slots);
-        let Some(chosen) = self.choose(slots) else { return Progress::Idle };
-        self.run(chosen, slots, cx);
+        self.fill_desks(slots);
+        let busy = self.desks.iter().flatten().count();
+        if busy == 0 {
+            return Progress::Idle;
+        }
+        slots.stepped(busy);
+        let Self { recognizer, ears, desks, .. } = self;
+        let mut first = None;
+        let mut urgency = |desk: usize| {
+            // Once a round: a long step asks again and again.
+            if *first.get_or_insert(desk) == desk {
+                listen(ears, slots, cx);
+                answer(ears, slots);
+            }
+            urgency_of(desk, desks, ears, slots)
+        };
+        for (desk, outcome) in recognizer.step(&mut urgency) {
+            self.collect(desk, outcome, slots);
+        }
         Progress::More
     }
 
     fn release(&mut self, slot: SlotId) {
         self.ears[slot] = None;
+        for desk in &mut self.desks {
+            desk.take_if(|at_work| at_work.slot == slot);
+        }
     }
-}
-
-/// Transcribes a window; a short one in which there are digits once more in a wider one: a tight
-/// window makes Whisper say them twice. A file's window that went wrong is written down once more.
-fn understand(
-    recognizer: &mut impl Recognize,
-    window: &Window<'_>,
-    why: Why,
-    interrupted: &mut dyn FnMut() -> bool,
-) -> Result<Option<Understood>, ModelError> {
-    let Some(mut understood) = recognizer.recognize(window, interrupted)? else { return Ok(None) };
-    let has_digits = understood.text.contains(|c: char| c.is_ascii_digit());
-    if why != Why::Growth && window.audio_positions < fit::WIDE && has_digits {
-        let wide = Window { audio_positions: fit::WIDE, ..*window };
-        // Where there was no time for another look, the first counts.
-        understood = recognizer.recognize(&wide, interrupted)?.unwrap_or(understood);
-    }
-    let is_file = window.style.detail > SttDetail::Text;
-    if is_file && window.style.temperature <= 0.0 && went_wrong(&understood) {
-        let style = Style { temperature: ANOTHER_TEMPERATURE, ..window.style };
-        let another = recognizer.recognize(&Window { style, ..*window }, interrupted)?;
-        understood = another.filter(|another| !went_wrong(another)).unwrap_or(understood);
-    }
-    Ok(Some(understood))
-}
-
-/// Whether a text is a loop or a guess at speech.
-fn went_wrong(understood: &Understood) -> bool {
-    let evidence = Evidence::of(understood);
-    let is_guess = evidence.avg_logprob() < LEAST_LOGPROB && evidence.no_speech <= NO_SPEECH;
-    evidence.compression_ratio > MOST_COMPRESSED || is_guess
 }
 
 /// Takes in whatever has come.
@@ -290,27 +275,35 @@ fn answer(ears: &mut [Option<Ear>], slots: &mut Slots<Transcript>) {
     }
 }
 
-/// Whether a running job is to be given up: its reader is gone, or it works ahead while the caller goes
-/// on speaking or an answer is owed that it does not give. A file's work gives way to calls.
-fn is_overtaken(slot: SlotId, job: &Job, ears: &[Option<Ear>], slots: &Slots<Transcript>) -> bool {
-    if slots.active().all(|active| active != slot) {
-        return true;
+/// How urgent a desk's work is; `None` when nobody needs it: its reader is gone, the caller goes on
+/// speaking, an answer is owed that it does not give, or it holds the last desk from a call to whom one is
+/// owed.
+fn urgency_of(
+    desk: usize,
+    desks: &[Option<AtWork>],
+    ears: &[Option<Ear>],
+    slots: &Slots<Transcript>,
+) -> Option<Urgency> {
+    let AtWork { slot, job, .. } = desks[desk].as_ref()?;
+    slots.active().find(|active| active == slot)?;
+    let Ear { turn, .. } = ears[*slot].as_ref()?;
+    let is_ahead = matches!(job.why, Why::Pause | Why::Growth);
+    let owes_more = is_ahead && turn.owes_work() && !turn.is_served_by(job);
+    if turn.has_resumed_since(job) || owes_more {
+        return None;
     }
-    let Some(Ear { turn, .. }) = &ears[slot] else { return true };
-    if turn.has_resumed_since(job) {
-        return true;
+    let gives_way = turn.gives_way();
+    if (is_ahead || gives_way) && desks.iter().all(Option::is_some) {
+        let is_at_work = |slot| desks.iter().flatten().any(|at_work| at_work.slot == slot);
+        let waits = |other: SlotId| {
+            let turn = ears[other].as_ref().map(|ear| &ear.turn);
+            !is_at_work(other) && turn.is_some_and(|turn| turn.owes_work() && !turn.gives_way())
+        };
+        if slots.active().any(waits) {
+            return None;
+        }
     }
-    let gives_way = match job.why {
-        Why::Owed | Why::Full => turn.gives_way(),
-        Why::Pause | Why::Growth => true,
-    };
-    gives_way
-        && slots.active().any(|other| {
-            ears[other].as_ref().is_some_and(|Ear { turn, .. }| {
-                let is_served = other == slot && turn.is_served_by(job);
-                turn.owes_work() && !turn.gives_way() && !is_served
-            })
-        })
+    Some(Urgency::from(gives_way) * 4 + job.why as Urgency)
 }
 
 #[cfg(test)]

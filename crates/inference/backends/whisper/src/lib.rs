@@ -1,4 +1,4 @@
-//! Speech to text with Whisper, one lane, one window at a time: on the CPU by kernels of our own, on a
+//! Speech to text with Whisper, one lane, several windows at a time: on the CPU by kernels of our own, on a
 //! GPU by whisper.cpp in a module of its own.
 
 mod abi;
@@ -10,6 +10,7 @@ mod loudness;
 mod module;
 mod native;
 mod passages;
+mod recognize;
 mod recognizer;
 mod turn;
 mod understood;

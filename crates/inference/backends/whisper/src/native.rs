@@ -4,8 +4,8 @@ use trunkline_inference::{ModelError, SttDetail, SttTask, SttToken};
 use trunkline_native::{Piece as NativePiece, Scribe, Task, Transcribed};
 
 use crate::{
-    engine::Recognize,
     module::Window,
+    recognize::{Outcome, Recognize, Urgency},
     understood::{Piece, Token, Understood},
 };
 
@@ -14,11 +14,11 @@ impl Recognize for Scribe {
         self.whisper().check(language, task == SttTask::Translate)
     }
 
-    fn recognize(
-        &mut self,
-        window: &Window<'_>,
-        interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Understood>, ModelError> {
+    fn desks(&self) -> usize {
+        self.desks()
+    }
+
+    fn begin(&mut self, desk: usize, window: &Window<'_>) -> Result<(), ModelError> {
         let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let task = Task {
             samples: window.samples,
@@ -33,7 +33,12 @@ impl Recognize for Scribe {
             temperature: window.style.temperature,
             tells_begins: window.style.detail == SttDetail::Words,
         };
-        Ok(self.transcribe(&task, interrupted)?.map(Understood::from))
+        self.begin(desk, &task)
+    }
+
+    fn step(&mut self, urgency: &mut dyn FnMut(usize) -> Option<Urgency>) -> Vec<(usize, Outcome)> {
+        let ended = self.step(urgency).into_iter();
+        ended.map(|(desk, transcribed)| (desk, Ok(transcribed.map(Understood::from)))).collect()
     }
 }
 

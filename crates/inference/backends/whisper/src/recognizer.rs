@@ -11,12 +11,15 @@ use trunkline_native::Scribe;
 use crate::{
     WhisperConfig,
     abi::LoadOptions,
-    engine::{Hearing, Listen, Recognize, Settings},
+    engine::{Hearing, Listen, Settings},
     module::{Model, State, Window},
+    recognize::{OneDesk, RecognizeAlone},
     understood::Understood,
 };
 
 const NAME: &str = "whisper";
+/// Windows that are transcribed together: more fill the caches, and each costs up to 40 MB.
+const DESKS: usize = 8;
 
 /// A Whisper model on its lane. Cloning shares it.
 #[derive(Clone)]
@@ -27,7 +30,7 @@ pub struct Whisper {
 #[derive(Clone)]
 enum AnyLane {
     Native(Lane<Hearing<Scribe>>),
-    Module(Lane<Hearing<State>>),
+    Module(Lane<Hearing<OneDesk<State>>>),
 }
 
 impl Whisper {
@@ -45,13 +48,13 @@ impl Whisper {
                 let gpu = u8::from(config.gpu);
                 let options = LoadOptions { gpu, flash_attention: gpu };
                 let model = Model::load(&config.model, config.module.as_deref(), options)?;
-                Ok(Hearing::new(model.new_state()?, settings))
+                Ok(Hearing::new(OneDesk::new(model.new_state()?), settings))
             })?)
         } else {
             AnyLane::Native(Lane::start(NAME, Priority::BehindAudio, move || {
                 let model = trunkline_native::Whisper::load(&config.model)?;
                 let threads = usize::try_from(config.threads).unwrap_or(1);
-                Ok(Hearing::new(Scribe::new(model, threads)?, settings))
+                Ok(Hearing::new(Scribe::new(model, threads, settings.slots.min(DESKS))?, settings))
             })?)
         };
         Ok(Self { lane })
@@ -75,7 +78,7 @@ impl SpeechToText for Whisper {
     }
 }
 
-impl Recognize for State {
+impl RecognizeAlone for State {
     fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError> {
         self.check(language, task)
     }

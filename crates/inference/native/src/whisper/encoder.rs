@@ -67,31 +67,39 @@ impl Encoder {
         self.positions.len() / self.width
     }
 
-    /// Encodes a spectrogram `[frames, mels]`, `frames` even: `[frames / 2, width]`.
-    pub(crate) fn run(&self, features: &[f32], work: &mut Work) -> Vec<f32> {
+    /// Begins to encode a spectrogram `[frames, mels]`, `frames` even: `[frames / 2, width]`.
+    pub(crate) fn begin(&self, features: &[f32], work: &mut Work) -> Vec<f32> {
         let frames = features.len() / self.mels;
         let [first, second] = &self.convolutions;
-        let mut heard = vec![0.0; frames * self.width];
-        first.multiply(
-            &neighbours(features, self.mels, 1),
-            After::Gelu,
-            &mut heard,
-            &mut work.scratch,
-        );
+        let Work { wide, scratch, .. } = work;
+        wide.resize(frames * self.width, 0.0);
+        first.multiply(&neighbours(features, self.mels, 1), After::Gelu, wide, scratch);
         let mut rows = vec![0.0; frames / 2 * self.width];
-        second.multiply(
-            &neighbours(&heard, self.width, 2),
-            After::Gelu,
-            &mut rows,
-            &mut work.scratch,
-        );
+        second.multiply(&neighbours(wide, self.width, 2), After::Gelu, &mut rows, scratch);
         vector::add(&mut rows, &self.positions);
-        for block in &self.blocks {
-            block.run(&mut rows, self.width, work);
-        }
-        let mut encoded = heard;
-        self.norm.run(&rows, &mut encoded);
+        rows
+    }
+
+    /// How many layers follow.
+    pub(crate) fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Runs one of them.
+    pub(crate) fn layer(&self, layer: usize, rows: &mut [f32], work: &mut Work) {
+        self.blocks[layer].run(rows, self.width, work);
+    }
+
+    /// What the decoder listens to, after all layers.
+    pub(crate) fn finish(&self, rows: &[f32]) -> Vec<f32> {
+        let mut encoded = Vec::new();
+        self.norm.run(rows, &mut encoded);
         encoded
+    }
+
+    /// Numbers of a frame of a spectrogram.
+    pub(crate) fn mels(&self) -> usize {
+        self.mels
     }
 }
 

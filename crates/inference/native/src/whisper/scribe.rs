@@ -1,4 +1,5 @@
-//! Transcribes windows, one after the other.
+//! Transcribes windows, several at a time: the most urgent is encoded, and all that may write write
+//! their next token together.
 
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use trunkline_inference::ModelError;
 
 use super::{
     Whisper,
-    decoder::{Memory, Next},
+    decoder::Next,
+    desk::Desk,
     layers::Work,
     mel::{HOP, LogMel},
-    writing::{Manner, Transcribed, Writing},
+    writing::Transcribed,
 };
 
 /// Samples that an encoder position stands for.
@@ -44,7 +46,7 @@ pub struct Task<'a> {
     pub tells_begins: bool,
 }
 
-/// Working memory for one transcription at a time, and threads to compute on.
+/// Working memory for some transcriptions at a time, and threads to compute on.
 pub struct Scribe {
     whisper: Arc<Whisper>,
     threads: ThreadPool,
@@ -52,19 +54,30 @@ pub struct Scribe {
     work: Work,
     logits: Vec<f32>,
     chance: StdRng,
+    desks: Vec<Option<Desk>>,
 }
 
+/// How soon a desk's work is wanted: the lower, the sooner.
+pub type Urgency = u8;
+
 impl Scribe {
-    /// Starts the threads; they have the priority of the one that calls.
-    pub fn new(whisper: Arc<Whisper>, threads: usize) -> Result<Self, ModelError> {
+    /// Starts the threads, with the priority of the one that calls. There is a transcription at each
+    /// desk.
+    pub fn new(whisper: Arc<Whisper>, threads: usize, desks: usize) -> Result<Self, ModelError> {
         let named = |n| format!("whisper-{n}");
-        let threads =
-            ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(named).build();
-        let threads =
-            threads.map_err(|e| ModelError::Engine { engine: "whisper", reason: e.to_string() })?;
-        let mel = LogMel::new(&whisper.filters);
-        let (work, logits) = (Work::default(), Vec::new());
-        Ok(Self { whisper, threads, mel, work, logits, chance: StdRng::seed_from_u64(0) })
+        let threads = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(named);
+        let threads = threads
+            .build()
+            .map_err(|e| ModelError::Engine { engine: "whisper", reason: e.to_string() })?;
+        Ok(Self {
+            mel: LogMel::new(&whisper.filters),
+            whisper,
+            threads,
+            work: Work::default(),
+            logits: Vec::new(),
+            chance: StdRng::seed_from_u64(0),
+            desks: (0..desks.max(1)).map(|_| None).collect(),
+        })
     }
 
     /// The model.
@@ -72,99 +85,110 @@ impl Scribe {
         &self.whisper
     }
 
-    /// Transcribes; `None` when `interrupted` said to give up. It is asked after encoding and before
-    /// each token.
+    /// How many desks there are.
+    pub fn desks(&self) -> usize {
+        self.desks.len()
+    }
+
+    /// Puts a task on a desk, in the place of what lies there.
+    pub fn begin(&mut self, desk: usize, task: &Task<'_>) -> Result<(), ModelError> {
+        self.whisper.check(task.language, task.translates)?;
+        let finds_out = task.language.is_none() && self.whisper.vocabulary.special.languages > 0;
+        let most = self.whisper.encoder.positions();
+        let positions = task.positions.clamp(1, most);
+        let wide =
+            if finds_out { task.language_positions.clamp(positions, most) } else { positions };
+        let heard = task.samples.len().min(wide * SAMPLES_PER_POSITION);
+        let features = self.mel.features(&task.samples[..heard], 2 * wide);
+        self.desks[desk] = Some(Desk::new(&self.whisper, task, features, (positions, wide)));
+        Ok(())
+    }
+
+    /// Works for a little: a layer of the most urgent window that is being encoded, then a token of each
+    /// text that is no less urgent. `urgency` is asked for each desk; what it knows no urgency of is given
+    /// up. What has come to its end, or to nothing.
+    pub fn step(
+        &mut self,
+        urgency: &mut dyn FnMut(usize) -> Option<Urgency>,
+    ) -> Vec<(usize, Option<Transcribed>)> {
+        let mut ended = Vec::new();
+        let mut urgencies = vec![None; self.desks.len()];
+        for (desk, wanted) in urgencies.iter_mut().enumerate() {
+            if self.desks[desk].is_some() {
+                *wanted = urgency(desk);
+                if wanted.is_none() {
+                    self.desks[desk] = None;
+                    ended.push((desk, None));
+                }
+            }
+        }
+        let encoded = self.encode(&urgencies);
+        for desk in self.write(&urgencies, encoded) {
+            let finished = self.desks[desk].take();
+            ended.extend(finished.map(|it| (desk, Some(it.finish(&self.whisper.vocabulary)))));
+        }
+        ended
+    }
+
+    /// Encodes a little of the most urgent window that is not encoded yet; how urgent it is.
+    fn encode(&mut self, urgencies: &[Option<Urgency>]) -> Option<Urgency> {
+        let Self { whisper, threads, work, desks, .. } = self;
+        let waiting = desks.iter_mut().zip(urgencies).filter_map(|(desk, urgency)| {
+            desk.as_mut().filter(|desk| desk.is_encoding()).zip(*urgency)
+        });
+        // Of equals the one that is furthest on.
+        let (desk, urgency) = waiting
+            .min_by_key(|(desk, urgency)| (*urgency, std::cmp::Reverse(desk.layers_done())))?;
+        threads.install(|| desk.encode(whisper, work));
+        Some(urgency)
+    }
+
+    /// Writes a token of each text that is at least so urgent; the desks whose text has ended.
+    fn write(&mut self, urgencies: &[Option<Urgency>], least: Option<Urgency>) -> Vec<usize> {
+        let Self { whisper, threads, work, logits, chance, desks, .. } = self;
+        let may_write = |urgency: &Option<Urgency>| match (urgency, least) {
+            (Some(urgency), Some(least)) => *urgency <= least,
+            (urgency, None) => urgency.is_some(),
+            (None, Some(_)) => false,
+        };
+        let mut writers: Vec<_> = desks
+            .iter_mut()
+            .zip(urgencies)
+            .enumerate()
+            .filter(|(_, (_, urgency))| may_write(urgency))
+            .filter_map(|(number, (desk, _))| Some((number, desk.as_mut()?)))
+            .filter(|(_, desk)| !desk.is_encoding())
+            .collect();
+        if writers.is_empty() {
+            return Vec::new();
+        }
+        let mut next: Vec<Next<'_>> =
+            writers.iter_mut().filter_map(|(_, desk)| desk.next()).collect();
+        threads.install(|| whisper.decoder.step(&mut next, logits, work));
+        let rows = logits.chunks_exact_mut(whisper.decoder.words());
+        let room = whisper.decoder.positions();
+        let mut ended = Vec::new();
+        for ((number, desk), row) in writers.into_iter().zip(rows) {
+            if !desk.write(row, room, &whisper.vocabulary, chance) {
+                ended.push(number);
+            }
+        }
+        ended
+    }
+
+    /// Transcribes one task alone; `None` when `interrupted` said to give up. It is asked before each
+    /// layer and each token.
     pub fn transcribe(
         &mut self,
         task: &Task<'_>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Transcribed>, ModelError> {
-        self.whisper.check(task.language, task.translates)?;
-        let whisper = Arc::clone(&self.whisper);
-        let vocabulary = &whisper.vocabulary;
-        let special = vocabulary.special;
-        let (mut memory, language) = match task.language {
-            _ if special.languages == 0 => (self.listen(task, task.positions), "en"),
-            Some(language) => {
-                let token = vocabulary.language(language).unwrap_or(special.start + 1);
-                (self.listen(task, task.positions), vocabulary.language_of(token))
-            }
-            None => self.find_out(task),
-        };
-        let mut tokens = self.beginning(task, language);
-        let mut writing = Writing::new(
-            special,
-            Manner {
-                samples: task.samples.len(),
-                most: task.most_tokens,
-                plausible: task.plausible_tokens,
-                temperature: task.temperature,
-                tells_begins: task.tells_begins,
-            },
-        );
+        self.begin(0, task)?;
         loop {
-            if interrupted() {
-                return Ok(None);
-            }
-            if memory.tokens + tokens.len() > whisper.decoder.positions() {
-                break;
-            }
-            self.read(&mut memory, &tokens);
-            match writing.write(&mut self.logits, &mut self.chance) {
-                Some(token) => tokens = vec![token],
-                None => break,
+            let ended = self.step(&mut |_| (!interrupted()).then_some(0));
+            if let Some((_, transcribed)) = ended.into_iter().next() {
+                return Ok(transcribed);
             }
         }
-        Ok(Some(writing.finish(vocabulary, language)))
-    }
-
-    /// Hears the sound in a window of so many positions.
-    fn listen(&mut self, task: &Task<'_>, positions: usize) -> Memory {
-        let Self { whisper, threads, mel, work, .. } = self;
-        let positions = positions.clamp(1, whisper.encoder.positions());
-        let heard = task.samples.len().min(positions * SAMPLES_PER_POSITION);
-        threads.install(|| {
-            let features = mel.features(&task.samples[..heard], 2 * positions);
-            whisper.decoder.listen(&whisper.encoder.run(&features, work), work)
-        })
-    }
-
-    /// Finds out the language, in a window that may be wider than the text's.
-    fn find_out(&mut self, task: &Task<'_>) -> (Memory, &'static str) {
-        let special = self.whisper.vocabulary.special;
-        let wide = task.language_positions.max(task.positions);
-        let mut memory = self.listen(task, wide);
-        self.read(&mut memory, &[special.start]);
-        let languages = special.start + 1..=special.start + special.languages;
-        let logit = |token: &u32| self.logits[*token as usize];
-        let token = languages.max_by(|a, b| logit(a).total_cmp(&logit(b)));
-        let language = self.whisper.vocabulary.language_of(token.unwrap_or(special.start + 1));
-        if wide == task.positions {
-            memory.forget_text();
-            return (memory, language);
-        }
-        (self.listen(task, task.positions), language)
-    }
-
-    /// What the decoder reads before it writes.
-    fn beginning(&self, task: &Task<'_>, language: &str) -> Vec<u32> {
-        let vocabulary = &self.whisper.vocabulary;
-        let special = vocabulary.special;
-        let mut prompt = vocabulary.tokenize(task.prompt);
-        prompt.drain(..prompt.len().saturating_sub(task.prompt_tokens));
-        if !prompt.is_empty() {
-            prompt.insert(0, special.previous);
-        }
-        prompt.push(special.start);
-        if special.languages > 0 {
-            prompt.extend(vocabulary.language(language));
-            prompt.push(if task.translates { special.translate } else { special.transcribe });
-        }
-        prompt
-    }
-
-    fn read(&mut self, memory: &mut Memory, tokens: &[u32]) {
-        let Self { whisper, threads, work, logits, .. } = self;
-        threads.install(|| whisper.decoder.step(&mut [Next { memory, tokens }], logits, work));
     }
 }

@@ -134,7 +134,9 @@ fn task(samples: &[f32]) -> Task<'_> {
 fn heard(whisper: &Whisper, samples: usize) -> Memory {
     let (work, samples) = (&mut Work::default(), sound(samples));
     let features = LogMel::new(&whisper.filters).features(&samples, 80);
-    whisper.decoder.listen(&whisper.encoder.run(&features, work), work)
+    let mut rows = whisper.encoder.begin(&features, work);
+    whisper.encoder.layer(0, &mut rows, work);
+    whisper.decoder.listen(&whisper.encoder.finish(&rows), work)
 }
 
 fn logits(whisper: &Whisper, memory: &mut Memory, tokens: &[u32]) -> Vec<f32> {
@@ -196,7 +198,7 @@ fn threads_change_nothing() {
 fn a_text_ends_where_the_decoder_has_no_positions_left() {
     let whisper = File::whole().load().unwrap();
     let samples = sound(8_000);
-    let mut scribe = Scribe::new(whisper, 1).unwrap();
+    let mut scribe = Scribe::new(whisper, 1, 1).unwrap();
     let endless = Task { most_tokens: 1_000, plausible_tokens: 1_000, ..task(&samples) };
     let transcribed = scribe.transcribe(&endless, &mut || false).unwrap().unwrap();
     assert!(transcribed.pieces.len() <= TEXT);
@@ -206,10 +208,71 @@ fn a_text_ends_where_the_decoder_has_no_positions_left() {
 fn who_is_interrupted_gives_up_and_can_go_on() {
     let whisper = File::whole().load().unwrap();
     let samples = sound(8_000);
-    let mut scribe = Scribe::new(whisper, 1).unwrap();
+    let mut scribe = Scribe::new(whisper, 1, 1).unwrap();
     let whole = scribe.transcribe(&task(&samples), &mut || false).unwrap();
     assert_eq!(scribe.transcribe(&task(&samples), &mut || true).unwrap(), None);
     assert_eq!(scribe.transcribe(&task(&samples), &mut || false).unwrap(), whole);
+}
+
+/// What comes of tasks that begin one step after the other, each at its desk.
+fn staggered(
+    scribe: &mut Scribe,
+    sounds: &[Vec<f32>],
+    urgency: &[u8],
+) -> Vec<(usize, Transcribed)> {
+    let mut ended = Vec::new();
+    for step in 0.. {
+        if let Some(sound) = sounds.get(step) {
+            scribe.begin(step, &task(sound)).unwrap();
+        }
+        let came = scribe.step(&mut |desk| Some(urgency[desk]));
+        ended.extend(came.into_iter().filter_map(|(desk, text)| Some((desk, text?))));
+        if step > sounds.len() && ended.len() == sounds.len() {
+            break;
+        }
+    }
+    ended
+}
+
+#[test]
+fn desks_do_not_disturb_each_other() {
+    let whisper = File::whole().load().unwrap();
+    let sounds: Vec<_> = (1..7).map(|n| sound(n * 1_900)).collect();
+    let mut alone = Scribe::new(Arc::clone(&whisper), 1, 1).unwrap();
+    let mut together = Scribe::new(whisper, 1, sounds.len()).unwrap();
+    let mut ended = staggered(&mut together, &sounds, &[1, 1, 1, 1, 1, 1]);
+    ended.sort_by_key(|(desk, _)| *desk);
+    for ((_, together), sound) in ended.iter().zip(&sounds) {
+        let alone = alone.transcribe(&task(sound), &mut || false).unwrap();
+        assert_eq!(Some(together), alone.as_ref());
+    }
+}
+
+#[test]
+fn the_most_urgent_ends_first() {
+    let whisper = File::whole().load().unwrap();
+    let mut scribe = Scribe::new(whisper, 1, 2).unwrap();
+    let sounds = [sound(8_000), sound(8_000)];
+    for (desk, sound) in sounds.iter().enumerate() {
+        scribe.begin(desk, &task(sound)).unwrap();
+    }
+    let mut ended = Vec::new();
+    while ended.len() < 2 {
+        ended.extend(
+            scribe.step(&mut |desk| Some(1 - desk as u8)).into_iter().map(|(desk, _)| desk),
+        );
+    }
+    assert_eq!(ended, [1, 0]);
+}
+
+#[test]
+fn a_desk_that_nobody_needs_is_cleared() {
+    let whisper = File::whole().load().unwrap();
+    let mut scribe = Scribe::new(whisper, 1, 2).unwrap();
+    let samples = sound(8_000);
+    scribe.begin(1, &task(&samples)).unwrap();
+    assert_eq!(scribe.step(&mut |_| None), [(1, None)]);
+    assert!(scribe.step(&mut |_| panic!("nothing is at work")).is_empty());
 }
 
 #[test]

@@ -12,11 +12,12 @@ use std::{
 
 use futures::{Stream, StreamExt, executor::block_on};
 use trunkline_audio::{Frame, MediaTime};
-use trunkline_inference::{Lane, Priority, SttToken, TranscriptStream};
+use trunkline_inference::{Lane, Priority, SttDetail, SttTask, SttToken, TranscriptStream};
 
 use super::*;
 use crate::{
-    module::Tokens,
+    module::{Style, Tokens, Window},
+    recognize::{OneDesk, RecognizeAlone},
     understood::{Piece, Token},
 };
 
@@ -31,7 +32,7 @@ struct Ruler {
     seen: Arc<Mutex<Vec<(usize, bool)>>>,
 }
 
-impl Recognize for Ruler {
+impl RecognizeAlone for Ruler {
     fn check(&self, language: Option<&str>, _: SttTask) -> Result<(), ModelError> {
         let refused = || ModelError::BadRequest("no such language".into());
         if language == Some("xx") { Err(refused()) } else { Ok(()) }
@@ -125,18 +126,23 @@ fn ask(ask: u32) -> [SttInput; 1] {
     [SttInput::Finalize { ask }]
 }
 
-fn lane(ruler: &Ruler) -> Lane<Hearing<Ruler>> {
+fn lane(ruler: &Ruler) -> Lane<Hearing<OneDesk<Ruler>>> {
     let (ruler, language) = (ruler.clone(), None);
     let settings = Settings { slots: 3, threads: 1, gpu: false, language };
-    Lane::start("ruler", Priority::WithAudio, || Ok(Hearing::new(ruler, settings))).unwrap()
+    Lane::start("ruler", Priority::WithAudio, || Ok(Hearing::new(OneDesk::new(ruler), settings)))
+        .unwrap()
 }
 
-fn open(lane: &Lane<Hearing<Ruler>>, call: &Line, partials: bool) -> TranscriptStream {
+fn open(lane: &Lane<Hearing<OneDesk<Ruler>>>, call: &Line, partials: bool) -> TranscriptStream {
     let options = SttOptions { partials, ..SttOptions::default() };
     lane.open(Listen { input: Box::pin(call.clone()), options })
 }
 
-fn open_file(lane: &Lane<Hearing<Ruler>>, file: &Line, detail: SttDetail) -> TranscriptStream {
+fn open_file(
+    lane: &Lane<Hearing<OneDesk<Ruler>>>,
+    file: &Line,
+    detail: SttDetail,
+) -> TranscriptStream {
     let options = SttOptions { detail, ..SttOptions::default() };
     lane.open(Listen { input: Box::pin(file.clone()), options })
 }
@@ -398,7 +404,7 @@ struct Hasty {
     looks: Vec<(u32, f32)>,
 }
 
-impl Recognize for Hasty {
+impl RecognizeAlone for Hasty {
     fn check(&self, _: Option<&str>, _: SttTask) -> Result<(), ModelError> {
         Ok(())
     }
@@ -419,18 +425,23 @@ impl Recognize for Hasty {
 }
 
 fn looked_at(hasty: &mut Hasty, why: Why, detail: SttDetail) -> (String, usize) {
-    let window = Window {
-        samples: &[],
+    let style = Style { detail, ..Style::default() };
+    let mut window = OwnedWindow {
+        samples: Vec::new(),
         language: None,
-        prompt: "",
+        prompt: String::new(),
         audio_positions: 192,
-        language_positions: 192,
         tokens: Tokens::default(),
         threads: 1,
-        style: Style { detail, ..Style::default() },
+        style,
     };
-    let heard = understand(hasty, &window, why, &mut || false).unwrap().unwrap();
-    (heard.text, hasty.looks.len())
+    let mut looks = Looks::new(why, &window);
+    loop {
+        let seen = hasty.recognize(&window.borrowed(), &mut || false).unwrap();
+        if let Next::Done(heard) = looks.take(seen, &mut window) {
+            return (heard.unwrap().text, hasty.looks.len());
+        }
+    }
 }
 
 fn call_looked_at(tight: &'static str, wide: Option<&'static str>, why: Why) -> (String, usize) {
@@ -473,4 +484,101 @@ fn another_loop_is_no_better_than_the_first() {
 #[test]
 fn a_call_has_no_time_for_another_try() {
     assert_eq!(call_looked_at(LOOP, None, Why::Owed), (LOOP.to_owned(), 1));
+}
+
+/// Has some desks, and ends a window after three steps.
+#[derive(Clone, Default)]
+struct Office {
+    desks: Vec<Option<(usize, u32)>>,
+    /// Of each step, which lengths in tenths of a second lay on the desks.
+    seen: Arc<Mutex<Vec<Vec<usize>>>>,
+    given_up: Arc<Mutex<Vec<usize>>>,
+    /// What happens before the first step.
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+}
+
+impl Recognize for Office {
+    fn check(&self, _: Option<&str>, _: SttTask) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn desks(&self) -> usize {
+        self.desks.len()
+    }
+
+    fn begin(&mut self, desk: usize, window: &Window<'_>) -> Result<(), ModelError> {
+        self.desks[desk] = Some((window.samples.len() / (RATE_HZ as usize / 10), 0));
+        Ok(())
+    }
+
+    fn step(&mut self, urgency: &mut dyn FnMut(usize) -> Option<Urgency>) -> Vec<(usize, Outcome)> {
+        if let Some(happens) = self.meanwhile.lock().unwrap().take() {
+            happens();
+        }
+        let lengths = self.desks.iter().flatten().map(|(tenths, _)| *tenths).collect();
+        self.seen.lock().unwrap().push(lengths);
+        let mut ended = Vec::new();
+        for (number, desk) in self.desks.iter_mut().enumerate() {
+            let Some((tenths, steps)) = desk else { continue };
+            *steps += 1;
+            if urgency(number).is_none() {
+                self.given_up.lock().unwrap().push(*tenths);
+                ended.push((number, Ok(None)));
+            } else if *steps == 3 {
+                let text = ["none", "one", "two", "three", "four", "five"][*tenths].to_owned();
+                ended.push((
+                    number,
+                    Ok(Some(Understood { text, tokens: 1, ..Understood::default() })),
+                ));
+            } else {
+                continue;
+            }
+            *desk = None;
+        }
+        ended
+    }
+}
+
+fn office(desks: usize) -> (Office, Lane<Hearing<Office>>) {
+    let office = Office { desks: vec![None; desks], ..Office::default() };
+    let own = office.clone();
+    let settings = Settings { slots: 3, threads: 1, gpu: false, language: None };
+    let lane = Lane::start("office", Priority::WithAudio, || Ok(Hearing::new(own, settings)));
+    (office, lane.unwrap())
+}
+
+fn listen_to(lane: &Lane<Hearing<Office>>, caller: &Line, partials: bool) -> TranscriptStream {
+    let options = SttOptions { partials, ..SttOptions::default() };
+    lane.open(Listen { input: Box::pin(caller.clone()), options })
+}
+
+#[test]
+fn windows_of_several_calls_are_worked_on_together() {
+    let (office, lane) = office(2);
+    let (first, second) = (Line::default(), Line::default());
+    let meanwhile = second.clone();
+    *office.meanwhile.lock().unwrap() =
+        Some(Box::new(move || meanwhile.put(voice(3).into_iter().chain(ask(2)))));
+    let (mut one, mut two) = (listen_to(&lane, &first, false), listen_to(&lane, &second, false));
+    first.put(voice(2).into_iter().chain(ask(1)));
+    assert_eq!((next(&mut one).text, next(&mut two).text), ("two".into(), "three".into()));
+    assert!(office.seen.lock().unwrap().contains(&vec![2, 3]), "{:?}", office.seen);
+}
+
+#[test]
+fn work_ahead_goes_on_while_there_is_a_desk_for_a_question() {
+    for (desks, gives_up) in [(2, false), (1, true)] {
+        let (office, lane) = office(desks);
+        let (speaking, asking) = (Line::default(), Line::default());
+        let meanwhile = asking.clone();
+        *office.meanwhile.lock().unwrap() =
+            Some(Box::new(move || meanwhile.put(voice(3).into_iter().chain(ask(2)))));
+        let mut ahead = listen_to(&lane, &speaking, true);
+        let mut asked = listen_to(&lane, &asking, false);
+        speaking.put(voice(2).into_iter().chain(quiet(1)));
+        assert_eq!(next(&mut asked).text, "three");
+        assert_eq!(next(&mut ahead).ask, None);
+        let gave_up = !office.given_up.lock().unwrap().is_empty();
+        assert_eq!(gave_up, gives_up, "with {desks} desks");
+    }
 }
