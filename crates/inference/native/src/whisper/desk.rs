@@ -1,6 +1,6 @@
 //! One transcription at work.
 
-use rand::Rng;
+use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     Whisper,
@@ -24,6 +24,8 @@ pub(crate) struct Desk {
     prompt: Vec<u32>,
     translates: bool,
     writing: Writing,
+    /// Its own: a text written by chance is the same alone and beside others.
+    chance: StdRng,
     stage: Stage,
 }
 
@@ -65,6 +67,7 @@ impl Desk {
             prompt,
             translates: task.translates,
             writing: Writing::new(vocabulary.special, manner),
+            chance: StdRng::seed_from_u64(0),
             stage: Stage::Encoding { rows: Vec::new(), layers: 0, positions: wide },
         }
     }
@@ -121,13 +124,12 @@ impl Desk {
         logits: &mut [f32],
         room: usize,
         vocabulary: &Vocabulary,
-        chance: &mut impl Rng,
     ) -> bool {
         if self.language.is_none() {
             self.find_out(logits, vocabulary);
             return true;
         }
-        let next = self.writing.write(logits, chance);
+        let next = self.writing.write(logits, &mut self.chance);
         match (next, &mut self.stage) {
             (Some(token), Stage::Writing { memory, tokens }) if memory.tokens < room => {
                 tokens.clear();

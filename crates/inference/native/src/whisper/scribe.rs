@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use rand::{SeedableRng, rngs::StdRng};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use trunkline_inference::ModelError;
 
@@ -53,7 +52,6 @@ pub struct Scribe {
     mel: LogMel,
     work: Work,
     logits: Vec<f32>,
-    chance: StdRng,
     desks: Vec<Option<Desk>>,
 }
 
@@ -75,7 +73,6 @@ impl Scribe {
             threads,
             work: Work::default(),
             logits: Vec::new(),
-            chance: StdRng::seed_from_u64(0),
             desks: (0..desks.max(1)).map(|_| None).collect(),
         })
     }
@@ -145,7 +142,7 @@ impl Scribe {
 
     /// Writes a token of each text that is at least so urgent; the desks whose text has ended.
     fn write(&mut self, urgencies: &[Option<Urgency>], least: Option<Urgency>) -> Vec<usize> {
-        let Self { whisper, threads, work, logits, chance, desks, .. } = self;
+        let Self { whisper, threads, work, logits, desks, .. } = self;
         let may_write = |urgency: &Option<Urgency>| match (urgency, least) {
             (Some(urgency), Some(least)) => *urgency <= least,
             (urgency, None) => urgency.is_some(),
@@ -169,7 +166,7 @@ impl Scribe {
         let room = whisper.decoder.positions();
         let mut ended = Vec::new();
         for ((number, desk), row) in writers.into_iter().zip(rows) {
-            if !desk.write(row, room, &whisper.vocabulary, chance) {
+            if !desk.write(row, room, &whisper.vocabulary) {
                 ended.push(number);
             }
         }

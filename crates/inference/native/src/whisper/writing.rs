@@ -85,9 +85,6 @@ impl Writing {
             let (_, sum) = vector::log_sum_exp(logits);
             self.no_speech = (logits[self.special.no_speech as usize] - sum).exp();
         }
-        if self.ending.is_reached(&self.said) {
-            return None;
-        }
         let begins = self.begins_of(logits);
         rules::apply(&self.special, &self.said, logits);
         let token = draw(logits, self.manner.temperature, chance);
@@ -117,7 +114,7 @@ impl Writing {
         let ends = last.is_some_and(|time| {
             time > 0 && (time as usize + LAST_TIMES) * SAMPLES_PER_TIME >= self.manner.samples
         });
-        ends || self.said.len() > self.manner.most
+        ends || self.said.len() > self.manner.most || self.ending.is_reached(&self.said)
     }
 
     /// What was written, without what only repeats it.
