@@ -71,7 +71,7 @@ def _(server):
 
 @story.works(CHAT, "an async stream is read with the stream helper")
 async def _(server):
-    async with asynchronous(server).chat.completions.stream(model=LLM, messages=HELLO, max_tokens=12) as stream:
+    async with asynchronous(server).chat.completions.stream(model=LLM, messages=ECHO, temperature=0, max_tokens=200) as stream:
         kinds = {event.type async for event in stream}
         final = await stream.get_final_completion()
     expect("content.delta" in kinds and "content.done" in kinds, kinds)

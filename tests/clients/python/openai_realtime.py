@@ -78,7 +78,7 @@ async def _(server):
 async def _(server):
     async with connect(server) as connection:
         await configure(connection, session(instructions=BRIEF))
-        await ask(connection, "Say: the train leaves from platform seven.")
+        await ask(connection, "Say: the train leaves from the old station.")
         await connection.response.create()
         events = await until(connection, "response.done")
     expect(events[-1].response.output[0].content[0].type in ("output_audio", "audio"), events[-1])
