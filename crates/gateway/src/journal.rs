@@ -154,6 +154,7 @@ fn is_needed_most(what: &What) -> bool {
         | What::ReplyHeard { .. }
         | What::SpeechIgnored { .. }
         | What::Decided { .. }
+        | What::RanDry { .. }
         | What::Pressed
         | What::ModelFailed { .. } => false,
     }

@@ -1,5 +1,6 @@
 //! The HTTP face, the store and the journal.
 
+pub mod about;
 pub mod config;
 pub mod data_dir;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod store;
 mod timestamp;
 
+pub use about::{About, MachineAbout, ModelAbout};
 pub use config::{ApiConfig, FsyncDelay, GatewayConfig, KeyDigest, StoreConfig};
 pub use data_dir::DataDir;
 pub use error::GatewayError;

@@ -1,6 +1,7 @@
 //! Figures for Prometheus, fed by what sessions note and by whoever owns a figure.
 
 mod families;
+mod process;
 
 use std::{
     collections::HashMap,
@@ -50,6 +51,7 @@ impl Metrics {
         families::register_journal(&mut registry, &journal);
         let lanes = LaneLoads::default();
         registry.register_collector(Box::new(lanes.clone()));
+        registry.register_collector(Box::new(process::Process));
         Self(Arc::new(Figures {
             calls: CallFigures::register(&mut registry, slo),
             turns: TurnFigures::register(&mut registry),
@@ -171,6 +173,9 @@ impl Observer for Metrics {
             }
             What::ModelFailed { .. } => {
                 self.0.turns.model_failures.inc();
+            }
+            What::RanDry { .. } => {
+                self.0.turns.underruns.inc();
             }
             What::Decided { .. } | What::Pressed => {}
         }

@@ -10,7 +10,7 @@ mod unread;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{DefaultBodyLimit, FromRef, State},
     http::header,
     middleware,
@@ -20,7 +20,7 @@ use axum::{
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::{
-    GatewayConfig, Journal, Metrics, Readiness, Store,
+    About, GatewayConfig, Journal, Metrics, Readiness, Store,
     openai::{self, Api, responses},
     realtime, refusal,
 };
@@ -45,6 +45,8 @@ pub struct Operator {
     pub api: Api,
     /// Takes their requests in.
     pub intake: Intake,
+    /// What runs here.
+    pub about: Arc<About>,
 }
 
 impl FromRef<Operator> for Api {
@@ -58,6 +60,7 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
     let access = Access::new(config, &operator.api.config, operator.metrics.clone());
     let for_operators = Router::new()
         .route("/metrics", get(metrics))
+        .route("/admin/v1/about", get(about))
         .route("/admin/v1/calls", get(calls::list))
         .route("/admin/v1/calls/{call_id}", get(calls::show))
         .route_layer(middleware::from_fn_with_state(access.clone(), guard::require_key))
@@ -108,6 +111,11 @@ pub fn router(operator: Operator, config: &GatewayConfig) -> Router {
         .layer(RequestBodyTimeoutLayer::new(SENDING_TIME))
         .layer(middleware::from_fn(guard::trace))
         .with_state(operator)
+}
+
+/// `GET /admin/v1/about`: what runs here, by its hashes, and on what machine.
+async fn about(State(operator): State<Operator>) -> Json<About> {
+    Json(About::clone(&operator.about))
 }
 
 /// `GET /metrics`: all figures in the `OpenMetrics` text format.

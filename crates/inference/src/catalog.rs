@@ -167,6 +167,15 @@ impl ModelFile {
             Self::Converted(recipe) => recipe.bytes,
         }
     }
+
+    /// What it, or whatever it is made from, hashes to where that is pinned.
+    pub fn hashes(&self) -> Vec<Sha256> {
+        let items = match self {
+            Self::Fetched(item) => std::slice::from_ref(item),
+            Self::Converted(recipe) => &recipe.inputs,
+        };
+        items.iter().filter_map(|item| item.sha256).collect()
+    }
 }
 
 /// How a file is made from others.

@@ -121,6 +121,11 @@ impl Chronicle {
         self.decide("tool_called", name.to_owned());
     }
 
+    /// The caller heard nothing for `gap` in the middle of a reply.
+    pub(crate) fn ran_dry(&self, gap: std::time::Duration) {
+        self.note(What::RanDry { gap });
+    }
+
     pub(crate) fn model_failed(&mut self, reason: &str) {
         self.parting = HangupReason::ModelFailed;
         self.note(What::ModelFailed { reason: reason.to_owned() });

@@ -176,6 +176,11 @@ pub enum What {
         /// The reason.
         detail: String,
     },
+    /// A reply had nothing to play for a while though more of it was to come.
+    RanDry {
+        /// How long the caller heard nothing.
+        gap: Duration,
+    },
     /// A key was pressed (the key itself is not kept: it may be a secret).
     Pressed,
     /// A model failed.

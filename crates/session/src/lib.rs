@@ -5,6 +5,7 @@ mod chronicle;
 pub mod clauses;
 mod direction;
 pub mod event;
+mod flow;
 mod hearing;
 mod herald;
 pub mod leg;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
+use trunkline_inference::SpeechPiece;
 use trunkline_turn::{
     Ask, Command, Conversation, Ear, Event, Heard, Input, Output, ReplyId, SpeechEdge,
 };
@@ -14,6 +15,7 @@ use trunkline_turn::{
 use crate::{
     HangupReason, Leg, LegInput, LegOutput, News, Observer, Overrun, Plan,
     chronicle::Chronicle,
+    flow::Flow,
     hearing::{Hearing, Noticed},
     herald::Herald,
     milestones::Asked,
@@ -35,6 +37,7 @@ pub struct Session<L: Leg> {
     asked: Asked,
     chronicle: Chronicle,
     herald: Herald,
+    flow: Flow,
     shutdown: CancellationToken,
     ending: Option<HangupReason>,
     is_gone: bool,
@@ -77,6 +80,7 @@ impl<L: Leg> Session<L> {
             herald: Herald::default(),
             asked: Asked::default(),
             shutdown: watch.shutdown,
+            flow: Flow::default(),
             ending: None,
             is_gone: false,
         }
@@ -196,6 +200,11 @@ impl<L: Leg> Session<L> {
         if let (_, ReplyNews::Called(call)) = &news {
             self.chronicle.tool_called(&call.name);
         }
+        if let (reply, ReplyNews::Piece(SpeechPiece::Audio(frame))) = &news
+            && let Some(gap) = self.flow.feed(now(), *reply, frame.duration())
+        {
+            self.chronicle.ran_dry(gap);
+        }
         let inputs = match self.mouth.utter(news, &mut self.leg) {
             Ok(inputs) => inputs,
             Err(overrun) => return self.overrun(overrun),
@@ -244,6 +253,7 @@ impl<L: Leg> Session<L> {
     }
 
     fn order(&mut self, output: LegOutput) {
+        self.flow.stop();
         if let Err(overrun) = self.leg.send(output) {
             tracing::error!(%overrun, "call ends");
             self.ending = Some(HangupReason::LegFailed);

@@ -22,6 +22,15 @@ impl Admin {
         Ok(Self { http: reqwest::Client::new(), address: url, key })
     }
 
+    /// A request for the server's figures.
+    pub(crate) fn metrics(&self) -> reqwest::RequestBuilder {
+        let mut url = self.address.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push("metrics");
+        }
+        self.with_key(self.http.get(url))
+    }
+
     /// A request for `/admin/v1/` and these segments.
     pub(crate) fn get(&self, segments: &[&str], query: Option<&str>) -> reqwest::RequestBuilder {
         let mut url = self.address.clone();
@@ -29,7 +38,10 @@ impl Admin {
             path.pop_if_empty().extend(["admin", "v1"]).extend(segments);
         }
         url.set_query(query);
-        let request = self.http.get(url);
+        self.with_key(self.http.get(url))
+    }
+
+    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,

@@ -4,6 +4,7 @@ mod programs;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
     ChatModel, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
     catalog::{Catalog, EngineKind},
@@ -43,8 +44,8 @@ pub(crate) struct ModelFile {
     pub(crate) path: PathBuf,
 }
 
-/// Every file of the configured models.
-pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
+/// The configured models by role.
+fn roles(config: &ModelsConfig) -> impl Iterator<Item = (&'static str, &str)> {
     let roles = [
         ("stt", config.stt.as_str()),
         ("llm", config.llm.as_str()),
@@ -55,9 +56,30 @@ pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
         ("speaker", config.speakers.as_str()),
         ("runtime", ONNX_RUNTIME),
     ];
+    roles.into_iter().filter(|(_, name)| !name.is_empty())
+}
+
+/// The configured models, with the hashes that their files were verified by when they were pulled.
+pub(crate) fn models_by_hash(config: &ModelsConfig) -> Vec<ModelAbout> {
+    let catalog = Catalog::built_in();
+    let hashes = |name| {
+        let files = catalog.model(name).map_or(&[][..], |model| &model.files);
+        files.iter().flat_map(|file| file.hashes()).map(|hash| hash.to_string()).collect()
+    };
+    roles(config)
+        .map(|(role, name)| ModelAbout {
+            role: role.into(),
+            name: name.into(),
+            sha256: hashes(name),
+        })
+        .collect()
+}
+
+/// Every file of the configured models.
+pub(crate) fn model_files(config: &ModelsConfig) -> Vec<ModelFile> {
     let catalog = Catalog::built_in();
     let mut files = Vec::new();
-    for (role, name) in roles.into_iter().filter(|(_, name)| !name.is_empty()) {
+    for (role, name) in roles(config) {
         let folder = config.dir.join(name);
         let known = catalog.model(name).map(|model| &model.files);
         let paths: Vec<PathBuf> = match known {

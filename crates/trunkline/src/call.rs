@@ -20,11 +20,16 @@ use clap::ArgGroup;
 use trunkline_audio::wav::StereoWriter;
 use trunkline_telephony::{DialOptions, Dialer, SipConfig};
 
+pub(crate) use self::{
+    line::{Cue, LINE_HZ, Line},
+    report::{Latency, TurnReport, turns},
+    script::When,
+    server::Server,
+};
 use self::{
-    line::{Heard, LINE_HZ, Line, Recording},
+    line::{Heard, Recording},
     report::{Report, RtpReport},
     script::Script,
-    server::Server,
 };
 use crate::{admin::Admin, cli::ConfigArgs, config::Config, exit::Failure};
 
@@ -117,7 +122,7 @@ pub(crate) async fn run(args: CallArgs) -> Result<(), Failure> {
 }
 
 /// Any free port, on every address: whom we call decides which is used.
-fn wire() -> SipConfig {
+pub(crate) fn wire() -> SipConfig {
     let bind = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     SipConfig { bind, rtp_ports: 30_000..=39_999, ..SipConfig::default() }
 }

@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Transcribe(crate::transcribe::TranscribeArgs),
     /// Place a call, speak, listen, and show where the time went.
     Call(crate::call::CallArgs),
+    /// Place many calls at once, and certify how they were answered.
+    Bench(crate::bench::BenchArgs),
     /// Speak text into a WAV file.
     Speak(crate::speak::SpeakArgs),
     /// Print the reference of the config file, or its JSON Schema.

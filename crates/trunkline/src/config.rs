@@ -11,6 +11,7 @@ use std::{env, fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use agents::AgentConfig;
 pub(crate) use models::ModelsConfig;
@@ -43,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// What is logged, and how.
     pub(crate) log: LogConfig,
+    /// SHA-256 of the file and of what the environment overrides, in hex.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) sha256: String,
 }
 
 impl Config {
@@ -55,7 +60,8 @@ impl Config {
             None => String::new(),
         };
         let name = path.map_or_else(|| "built-in defaults".into(), |p| p.display().to_string());
-        Self::from_text(&name, &text, environment())
+        let config = Self::from_text(&name, &text, environment())?;
+        Ok(Self { sha256: fingerprint(&text, environment()), ..config })
     }
 
     fn from_text(
@@ -92,6 +98,15 @@ impl Config {
         };
         lists(dialled).or_else(|| lists("*"))
     }
+}
+
+/// Tells configurations apart: the file's text, and what the environment overrides in any order.
+fn fingerprint(text: &str, environment: impl Iterator<Item = (String, String)>) -> String {
+    let mut overrides: Vec<String> =
+        environment.map(|(name, value)| format!("{name}={value}")).collect();
+    overrides.sort();
+    let hash = Sha256::digest([text, &overrides.join("\0")].join("\0"));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn environment() -> impl Iterator<Item = (String, String)> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod assemble;
+mod bench;
 mod call;
 mod calls_cli;
 mod check;
@@ -11,6 +12,7 @@ mod doctor;
 mod exit;
 mod gpu;
 mod keys;
+mod machine;
 mod models_cli;
 mod serve;
 mod sound_file;
@@ -54,6 +56,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Models(args) => models_cli::run(args),
         Command::Transcribe(args) => transcribe::run(args).await,
         Command::Call(args) => call::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Talk(args) => talk::run(args).await,
         Command::Calls(args) => calls_cli::run(args).await,
         Command::Keys(args) => keys::run(&args),

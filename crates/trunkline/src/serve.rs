@@ -10,8 +10,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    DataDir, GatewayError, Intake, Journal, JournalTasks, Metrics, Observers, Operator, Readiness,
-    RealtimeDesk, Server, SqliteStore, Store,
+    About, DataDir, GatewayError, Intake, Journal, JournalTasks, MachineAbout, Metrics, Observers,
+    Operator, Readiness, RealtimeDesk, Server, SqliteStore, Store,
     openai::{Api, Named, Served},
     router,
 };
@@ -23,6 +23,7 @@ use crate::{
     cli::ConfigArgs,
     config::Config,
     exit::Failure,
+    machine::Machine,
     telemetry,
 };
 
@@ -125,6 +126,7 @@ impl Desk {
             readiness: readiness.clone(),
             api: api.clone(),
             intake: intake.clone(),
+            about: Arc::new(about(config)),
         };
         let observers =
             Arc::new(Observers::new(vec![Arc::new(journal), Arc::new(metrics.clone())]));
@@ -139,6 +141,17 @@ impl Desk {
         while self.serving.join_next().await.is_some() {}
         self.journal_tasks.finish().await;
         Ok(())
+    }
+}
+
+/// What operators are told about this server.
+fn about(config: &Config) -> About {
+    let Machine { cpu, cores, memory_bytes, gpu_driver } = Machine::look();
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_sha256: config.sha256.clone(),
+        models: assemble::models_by_hash(&config.models),
+        machine: MachineAbout { cpu, cores, memory_bytes, gpu_driver },
     }
 }
 

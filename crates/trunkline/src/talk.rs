@@ -72,6 +72,7 @@ impl trunkline_session::Observer for Screen {
             What::Answered { .. }
             | What::SpeechIgnored { .. }
             | What::Decided { .. }
+            | What::RanDry { .. }
             | What::Pressed
             | What::Ended { .. } => {}
         }

@@ -162,6 +162,10 @@ impl From<What> for Happening {
                 Self::SpeechIgnored { reason, text, evidence: evidence.into() }
             }
             What::Decided { kind, detail } => Self::Decided { decision: kind.to_owned(), detail },
+            What::RanDry { gap } => Self::Decided {
+                decision: "ran_dry".to_owned(),
+                detail: format!("nothing to play for {} ms", gap.as_millis()),
+            },
             What::Pressed => Self::Pressed,
             What::ModelFailed { reason } => Self::ModelFailed { reason },
             What::Ended { reason, duration } => Self::Ended {

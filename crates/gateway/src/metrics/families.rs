@@ -131,6 +131,7 @@ pub(super) struct TurnFigures {
     pub(super) interrupted: Counter,
     pub(super) speech_ignored: Counter,
     pub(super) model_failures: Counter,
+    pub(super) underruns: Counter,
 }
 
 impl TurnFigures {
@@ -151,6 +152,11 @@ impl TurnFigures {
             "trunkline_model_failures",
             "Times a model failed within a call",
             figures.model_failures.clone(),
+        );
+        registry.register(
+            "trunkline_playout_underruns",
+            "Times a reply had nothing to play though more of it was to come",
+            figures.underruns.clone(),
         );
         figures
     }

@@ -177,6 +177,7 @@ impl Face {
             readiness: readiness.clone(),
             api: api.clone(),
             intake: intake.clone(),
+            about: Arc::default(),
         };
         let server = Server::bind(config).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));

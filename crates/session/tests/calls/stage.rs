@@ -251,6 +251,7 @@ fn line(what: &What) -> String {
         What::ReplyHeard { text, .. } => format!("agent: {text} -"),
         What::SpeechIgnored { reason, text, .. } => format!("ignored {reason} {text}"),
         What::Decided { kind, .. } => format!("decided {kind}"),
+        What::RanDry { gap } => format!("ran dry for {} ms", gap.as_millis()),
         What::Pressed => "pressed".into(),
         What::ModelFailed { reason } => format!("failed: {reason}"),
         What::Ended { reason, .. } => format!("ended: {}", reason.as_str()),
