@@ -11,6 +11,7 @@ pub mod end_of_turn;
 pub mod error;
 pub mod lane;
 pub mod moderation;
+pub mod schedule;
 pub mod speaker;
 pub mod speakers;
 pub mod speech;

@@ -1,0 +1,172 @@
+//! For whom a job is, and how soon.
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+/// Whoever the work is for, as an opaque number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(pub u64);
+
+/// What waits for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A caller, who notices when it is not done by `due`.
+    Live {
+        /// When it must be done.
+        due: Instant,
+    },
+    /// Nobody yet: the transcription of a file, the analysis of a call that is over. It fills gaps.
+    Batch,
+}
+
+/// For whom a job is, and how soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The tenant's weight: twice the weight, twice the share.
+    pub weight: NonZeroU32,
+    /// What waits for it.
+    pub class: Class,
+}
+
+impl Claim {
+    /// A caller's, of weight 1.
+    pub fn live(tenant: Tenant, due: Instant) -> Self {
+        Self { tenant, weight: NonZeroU32::MIN, class: Class::Live { due } }
+    }
+
+    /// One that nobody waits for, of weight 1.
+    pub fn batch(tenant: Tenant) -> Self {
+        Self { tenant, weight: NonZeroU32::MIN, class: Class::Batch }
+    }
+
+    /// The same with another weight.
+    #[must_use]
+    pub fn weighing(self, weight: NonZeroU32) -> Self {
+        Self { weight, ..self }
+    }
+
+    /// When it must be done; `None` of batch work.
+    pub fn due(&self) -> Option<Instant> {
+        match self.class {
+            Class::Live { due } => Some(due),
+            Class::Batch => None,
+        }
+    }
+}
+
+/// What is promised to a caller. A due time is all that the schedule knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// The words so far while the caller speaks, from when the sound of them was heard.
+    PartialTranscript,
+    /// The words of a turn, from when the caller stopped speaking.
+    FinalTranscript,
+    /// A chunk of the prompt read, from when the caller stopped speaking.
+    PrefillChunk,
+    /// The first clause spoken, from when the caller stopped speaking.
+    FirstClause,
+    /// A further clause spoken, from when the playout of the one before runs dry.
+    NextClause,
+}
+
+/// How soon each promise is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// After the sound was heard. A partial transcript is of no use once the next one is due.
+    pub partial_transcript: Duration,
+    /// After the caller stopped speaking.
+    pub final_transcript: Duration,
+    /// After the caller stopped speaking.
+    pub prefill_chunk: Duration,
+    /// After the caller stopped speaking. Silence of 600 to 800 ms between turns feels slow
+    /// (Stivers et al., PNAS 2009: the median over ten languages is 200 ms).
+    pub first_clause: Duration,
+    /// Before the playout runs dry: what the way to the caller takes.
+    pub next_clause_lead: Duration,
+}
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self {
+            partial_transcript: Duration::from_millis(500),
+            final_transcript: Duration::from_millis(450),
+            prefill_chunk: Duration::from_millis(650),
+            first_clause: Duration::from_millis(1_200),
+            next_clause_lead: Duration::from_millis(60),
+        }
+    }
+}
+
+impl Promises {
+    /// When `promise` is due, counted from the moment that its doc names.
+    pub fn due(&self, promise: Promise, from: Instant) -> Instant {
+        match promise {
+            Promise::PartialTranscript => from + self.partial_transcript,
+            Promise::FinalTranscript => from + self.final_transcript,
+            Promise::PrefillChunk => from + self.prefill_chunk,
+            Promise::FirstClause => from + self.first_clause,
+            Promise::NextClause => from.checked_sub(self.next_clause_lead).unwrap_or(from),
+        }
+    }
+}
+
+/// When the first of several stages must be done so that all are done by `due`: the slack is split
+/// in proportion to the work of each stage, which is `stages`, the first one first.
+///
+/// This is the equal flexibility (EQF) assignment of Kao and Garcia-Molina, "Deadline Assignment in
+/// a Distributed Soft Real-Time System" (IEEE TPDS 1997). Past `due` there is no slack to split: the
+/// stage is due when it could be done at best.
+pub fn first_stage_due(now: Instant, due: Instant, stages: &[Duration]) -> Instant {
+    let Some(&first) = stages.first() else { return due };
+    let all: Duration = stages.iter().sum();
+    let slack = due.saturating_duration_since(now).saturating_sub(all);
+    if all.is_zero() {
+        return due.max(now);
+    }
+    now + first + slack.mul_f64(first.as_secs_f64() / all.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn slack_is_split_by_work() {
+        let now = Instant::now();
+        let due = first_stage_due(now, now + ms(1_000), &[ms(50), ms(100), ms(50)]);
+        assert_eq!(due, now + ms(250));
+    }
+
+    #[test]
+    fn without_slack_a_stage_is_due_as_soon_as_it_can_be_done() {
+        let now = Instant::now();
+        assert_eq!(first_stage_due(now, now, &[ms(50), ms(100)]), now + ms(50));
+    }
+
+    proptest! {
+        #[test]
+        fn every_stage_has_time_for_its_work(
+            within in 0u64..5_000, work in proptest::collection::vec(0u64..500, 1..5),
+        ) {
+            let now = Instant::now();
+            let stages: Vec<_> = work.iter().map(|&n| ms(n)).collect();
+            let due = first_stage_due(now, now + ms(within), &stages);
+            prop_assert!(due >= now + stages[0]);
+            let rest: Duration = stages[1..].iter().sum();
+            if within >= work.iter().sum() {
+                let rounding = Duration::from_micros(1);
+                prop_assert!(due + rest <= now + ms(within) + rounding);
+            }
+        }
+    }
+}
