@@ -15,8 +15,8 @@ use trunkline_session::{CallId, Observer, Record, StageTimes, What};
 
 use crate::journal::JournalMeters;
 use families::{
-    CallFigures, CallLabels, DeviceLabels, FallbackLabels, LaneLabels, LaneLoads, LegLabels,
-    ModelFigures, RequestFigures, StageLabels, TenantLabels, TurnFigures,
+    CallFigures, CallLabels, DeviceLabels, FallbackLabels, LaneLoads, LegLabels, ModelFigures,
+    RequestFigures, StageLabels, TenantLabels, TurnFigures,
 };
 
 /// Whose calls these are, until there are tenants.
@@ -84,11 +84,6 @@ impl Metrics {
     /// Shows how busy a lane is.
     pub fn watch_lane(&self, load: Arc<Load>) {
         self.0.lanes.watch(load);
-    }
-
-    /// A lane was late with a piece.
-    pub fn lane_missed_deadline(&self, lane: &'static str) {
-        self.0.models.lane_misses.get_or_create(&LaneLabels { lane }).inc();
     }
 
     /// A model holds this much of a device's memory.

@@ -18,7 +18,11 @@ use futures::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 pub use self::load::{BATCHES, Load};
-use crate::{ModelError, ModelStream};
+use crate::{
+    Device, ModelError, ModelStream,
+    device::Seat,
+    schedule::{Claim, Step},
+};
 
 /// Jobs that wait for a slot. When full, a new job's stream says [`ModelError::Busy`].
 const QUEUED_JOBS: usize = 64;
@@ -82,7 +86,8 @@ pub trait Engine {
     fn slots(&self) -> usize;
     /// Takes a job into a free slot.
     fn admit(&mut self, slot: SlotId, job: Self::Job);
-    /// Does one short piece of work for the slots in `slots`.
+    /// Does one short piece of work for the slots in `slots`. An engine whose work takes a device for
+    /// long asks [`Slots::may_step`] before it.
     fn step(&mut self, slots: &mut Slots<Self::Piece>, waker: &mut Context<'_>) -> Progress;
     /// Forgets a job: its reader is gone, or it is finished.
     fn release(&mut self, slot: SlotId);
@@ -93,6 +98,7 @@ pub struct Slots<P> {
     readers: Vec<Option<Reader<P>>>,
     done: Vec<SlotId>,
     load: Arc<Load>,
+    seat: Option<Seat>,
 }
 
 /// Where a slot's pieces go.
@@ -109,8 +115,26 @@ impl<P> Reader<P> {
 }
 
 impl<P> Slots<P> {
-    fn new(slots: usize, load: Arc<Load>) -> Self {
-        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new(), load }
+    fn new(slots: usize, load: Arc<Load>, seat: Option<Seat>) -> Self {
+        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new(), load, seat }
+    }
+
+    /// Whether the device is free for the engine's next step, which serves these claims, each with the
+    /// amount of work that is left until it is met. If not, the engine goes idle: its lane is woken when
+    /// the device is free, and it asks again. Without claims there is nothing to step for.
+    pub fn may_step(&mut self, step: Step, claims: &[(Claim, f64)]) -> bool {
+        match &mut self.seat {
+            Some(seat) => seat.enter(Instant::now(), step, claims),
+            None => true,
+        }
+    }
+
+    /// The engine's call is over, and with it its step.
+    fn end_round(&mut self) {
+        let is_late = self.seat.as_mut().is_some_and(|seat| seat.end_round(Instant::now()));
+        if is_late {
+            self.load.was_late();
+        }
     }
 
     /// Notes that the model was run once for this many jobs together.
@@ -205,6 +229,16 @@ impl<E: Engine + 'static> Lane<E> {
         priority: Priority,
         load_engine: impl FnOnce() -> Result<E, ModelError> + Send + 'static,
     ) -> Result<Self, ModelError> {
+        Self::start_on(None, name, priority, load_engine)
+    }
+
+    /// As [`start`](Self::start), on a device whose steps it takes in turn with the device's other lanes.
+    pub fn start_on(
+        device: Option<Device>,
+        name: &'static str,
+        priority: Priority,
+        load_engine: impl FnOnce() -> Result<E, ModelError> + Send + 'static,
+    ) -> Result<Self, ModelError> {
         let (jobs, queue) = mpsc::channel(QUEUED_JOBS);
         let (loaded_tx, loaded_rx) = std::sync::mpsc::sync_channel(1);
         let load = Arc::new(Load::of(name));
@@ -216,7 +250,7 @@ impl<E: Engine + 'static> Lane<E> {
                 match load_engine() {
                     Ok(engine) => {
                         if loaded_tx.send(Ok(())).is_ok() {
-                            run(engine, queue, &shared);
+                            run(engine, queue, &shared, device.map(|device| device.seat()));
                         }
                     }
                     Err(error) => {
@@ -290,8 +324,13 @@ impl Wake for Unpark {
     }
 }
 
-fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &Arc<Load>) {
-    let mut slots = Slots::new(engine.slots(), Arc::clone(load));
+fn run<E: Engine>(
+    mut engine: E,
+    mut queue: mpsc::Receiver<Request<E>>,
+    load: &Arc<Load>,
+    seat: Option<Seat>,
+) {
+    let mut slots = Slots::new(engine.slots(), Arc::clone(load), seat);
     let mut waiting = VecDeque::new();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
@@ -305,6 +344,7 @@ fn run<E: Engine>(mut engine: E, mut queue: mpsc::Receiver<Request<E>>, load: &A
             return;
         }
         let progress = if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
+        slots.end_round();
         if !slots.done.is_empty() {
             continue;
         }

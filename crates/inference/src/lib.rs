@@ -4,8 +4,10 @@
 //! Opening a stream cannot fail: failures are items. **Dropping the stream is the only
 //! cancellation**; the lane frees the slot at its next step.
 
+mod audience;
 pub mod catalog;
 pub mod chat;
+pub mod device;
 pub mod embedding;
 pub mod end_of_turn;
 pub mod error;
@@ -19,10 +21,12 @@ pub mod transcript;
 pub mod voice_activity;
 pub mod weights;
 
+pub use audience::{Audience, FIRST_CLAUSE_TOKENS};
 pub use chat::{
     Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, Overflow,
     ReplyPiece, ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,
 };
+pub use device::Device;
 pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;

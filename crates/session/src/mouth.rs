@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use futures::{StreamExt, stream};
 use tracing::Instrument as _;
 use trunkline_inference::{
-    Chat, ChatOptions, Message, Overflow, ReplyPiece, ReplyStream, Role, SpeechPiece,
+    Audience, Chat, ChatOptions, Message, Overflow, ReplyPiece, ReplyStream, Role, SpeechPiece,
 };
 use trunkline_turn::{Input, ItemKey, Mark, Order, ReplyCause, ReplyId, Transcript};
 
@@ -298,6 +298,7 @@ fn chat_of(agent: &Agent, messages: Vec<Message>, max_tokens: u32) -> Chat {
         options,
         cache_salt: agent.cache_salt(),
         overflow: Overflow::DropOldest,
+        audience: Audience::Caller,
     }
 }
 

@@ -2,11 +2,11 @@
 
 mod programs;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
-    ChatModel, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
+    ChatModel, Device, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
     catalog::{Catalog, EngineKind},
 };
 use trunkline_session::{Agent, Models};
@@ -164,13 +164,19 @@ pub(crate) fn models(
         progress("end of turn", &config.end_of_turn);
         Some(end_of_turn(config)?)
     };
+    let device = device(config);
     progress("recognizer", &config.stt);
-    let stt = speech_to_text(config)?;
+    let stt = speech_to_text(config, device.clone())?;
     progress("voice", &config.tts);
     let tts = text_to_speech(config)?;
     progress("language model", &config.llm);
-    let llm = chat_model(config)?;
+    let llm = chat_model(config, device)?;
     Ok(Models { stt, llm, tts, vad, end_of_turn })
+}
+
+/// What the heavy models take in turn: a step of each uses all the processors that models may use.
+fn device(config: &ModelsConfig) -> Option<Device> {
+    (!config.uses_gpu()).then(|| Device::new(NonZeroUsize::MIN))
 }
 
 /// The engine of the model `name`, which must be one of those that can fill the role.
@@ -211,19 +217,26 @@ fn on_device<T>(
 }
 
 /// The recognizer.
-pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+pub(crate) fn speech_to_text(
+    config: &ModelsConfig,
+    device: Option<Device>,
+) -> Result<Arc<dyn SpeechToText>, Failure> {
     engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
-    whisper(config)
+    whisper(config, device)
 }
 
 #[cfg(feature = "whisper")]
-fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+fn whisper(
+    config: &ModelsConfig,
+    device: Option<Device>,
+) -> Result<Arc<dyn SpeechToText>, Failure> {
     use trunkline_whisper::{Whisper, WhisperConfig};
     let whisper = on_device(config, &config.stt, |gpu| {
         Whisper::load(WhisperConfig {
             threads: u32::try_from(config.threads).unwrap_or(1),
             slots: config.slots,
             gpu,
+            device: device.clone(),
             ..WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
         })
     })?;
@@ -231,18 +244,21 @@ fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
 }
 
 #[cfg(not(feature = "whisper"))]
-fn whisper(_: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+fn whisper(_: &ModelsConfig, _: Option<Device>) -> Result<Arc<dyn SpeechToText>, Failure> {
     not_built("whisper")
 }
 
 /// The language model.
-pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+pub(crate) fn chat_model(
+    config: &ModelsConfig,
+    device: Option<Device>,
+) -> Result<Arc<dyn ChatModel>, Failure> {
     engine(&config.llm, "language model", &[EngineKind::Llama])?;
-    llama(config)
+    llama(config, device)
 }
 
 #[cfg(feature = "llama")]
-fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+fn llama(config: &ModelsConfig, device: Option<Device>) -> Result<Arc<dyn ChatModel>, Failure> {
     use trunkline_llama::{Llama, LlamaConfig};
     let llama = on_device(config, &config.llm, |gpu| {
         let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
@@ -252,6 +268,7 @@ fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
             threads: u32::try_from(config.threads).unwrap_or(1),
             slots: u32::try_from(config.slots).unwrap_or(1),
             context_tokens: config.context_tokens,
+            device: device.clone(),
             ..defaults
         })
     })?;
@@ -259,7 +276,7 @@ fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
 }
 
 #[cfg(not(feature = "llama"))]
-fn llama(_: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+fn llama(_: &ModelsConfig, _: Option<Device>) -> Result<Arc<dyn ChatModel>, Failure> {
     not_built("llama")
 }
 

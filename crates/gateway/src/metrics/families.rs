@@ -14,7 +14,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{
         MetricType,
-        counter::Counter,
+        counter::{ConstCounter, Counter},
         family::Family,
         gauge::{ConstGauge, Gauge},
         histogram::Histogram,
@@ -165,23 +165,13 @@ impl TurnFigures {
 /// Figures of models and lanes.
 #[derive(Clone)]
 pub(super) struct ModelFigures {
-    pub(super) lane_misses: Family<LaneLabels, Counter>,
     pub(super) gpu_memory: Family<DeviceLabels, Gauge>,
     pub(super) fallbacks: Family<FallbackLabels, Counter>,
 }
 
 impl ModelFigures {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let figures = Self {
-            lane_misses: Family::default(),
-            gpu_memory: Family::default(),
-            fallbacks: Family::default(),
-        };
-        registry.register(
-            "trunkline_lane_deadline_misses",
-            "Pieces that a lane delivered late",
-            figures.lane_misses.clone(),
-        );
+        let figures = Self { gpu_memory: Family::default(), fallbacks: Family::default() };
         registry.register(
             "trunkline_gpu_memory_bytes",
             "Memory of a device that a model holds",
@@ -308,6 +298,16 @@ impl Collector for LaneLoads {
         for load in &loads {
             let active = ConstGauge::new(i64::try_from(load.active()).unwrap_or(i64::MAX));
             active.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+        }
+        let mut metric = encoder.encode_descriptor(
+            "trunkline_lane_deadline_misses",
+            "Steps of a lane that met what was waited for after it was due",
+            None,
+            MetricType::Counter,
+        )?;
+        for load in &loads {
+            let late = ConstCounter::new(load.late());
+            late.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
         }
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_batch_size",

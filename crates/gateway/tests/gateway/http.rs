@@ -269,7 +269,6 @@ async fn metrics_have_their_names_and_follow_calls() {
         record(call(2), 200, reply(Some(1), "Yes.", true)),
     ]);
     face.world.metrics.call_set_up("sip", Duration::from_millis(12));
-    face.world.metrics.lane_missed_deadline("llm");
     face.world.metrics.gpu_memory_held(0, "qwen", 1 << 30);
     face.world.metrics.fell_back("tts", ("kokoro", "piper"), "failed");
     face.world.metrics.rate_limited("default");

@@ -12,6 +12,7 @@ pub struct Load {
     active: AtomicUsize,
     jobs: AtomicU64,
     steps: [AtomicU64; BATCHES.len() + 1],
+    late: AtomicU64,
 }
 
 impl Load {
@@ -22,6 +23,7 @@ impl Load {
             active: AtomicUsize::new(0),
             jobs: AtomicU64::new(0),
             steps: Default::default(),
+            late: AtomicU64::new(0),
         }
     }
 
@@ -51,6 +53,15 @@ impl Load {
         let size = BATCHES.partition_point(|&size| size < jobs);
         self.steps[size].fetch_add(1, Ordering::Relaxed);
         self.jobs.fetch_add(jobs as u64, Ordering::Relaxed);
+    }
+
+    /// Steps that met what was waited for after it was due.
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn was_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_at_work_on(&self, jobs: usize) {

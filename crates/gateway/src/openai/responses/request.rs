@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use trunkline_inference::{
-    Chat, ChatModel, ChatOptions, Message, Overflow, Role, TextFormat, Tool, ToolChoice,
+    Audience, Chat, ChatModel, ChatOptions, Message, Overflow, Role, TextFormat, Tool, ToolChoice,
 };
 
 use super::{
@@ -120,7 +120,8 @@ impl CreateResponse {
             Some(Truncation::Disabled) | None => Overflow::Refuse,
         };
         let cache_salt = lookup.owner;
-        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow };
+        let audience = if self.is_in_background() { Audience::Nobody } else { Audience::Program };
+        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow, audience };
         let one_call = self.parallel_tool_calls == Some(false);
         let response = self.object(&llm.name, &chat.options);
         let turn = Turn { owner: lookup.owner, response, before, input, output: Vec::new() };

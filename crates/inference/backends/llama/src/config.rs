@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use trunkline_inference::Device;
+
 /// A model and its share of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LlamaConfig {
@@ -28,6 +30,8 @@ pub struct LlamaConfig {
     pub batch_tokens: u32,
     /// Layers on the GPU, where this was built for one. Default all.
     pub gpu_layers: u32,
+    /// The device that it shares with other lanes. Default none: it steps whenever it has work.
+    pub device: Option<Device>,
 }
 
 impl LlamaConfig {
@@ -42,6 +46,7 @@ impl LlamaConfig {
             kept_prompts: 4,
             batch_tokens: 128,
             gpu_layers: 999,
+            device: None,
         }
     }
 

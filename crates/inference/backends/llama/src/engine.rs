@@ -9,6 +9,7 @@ use std::{sync::Arc, task::Context};
 
 use trunkline_inference::{
     Chat, Completion, Engine, ModelError, Progress, ReplyPiece, SlotId, Slots,
+    schedule::{Claim, Step},
 };
 
 use self::{
@@ -96,6 +97,10 @@ impl<N: Network> Engine for ReplyEngine<N> {
         if shares.is_empty() {
             return Progress::Idle;
         }
+        let (step, claims) = self.demand(&shares);
+        if !slots.may_step(step, &claims) {
+            return Progress::Idle;
+        }
         slots.stepped(shares.len());
         let watches: Vec<_> = shares.iter().map(|share| slots.watch(share.slot)).collect();
         let is_abandoned = || watches.iter().all(|is_gone| is_gone());
@@ -146,14 +151,14 @@ impl<N: Network> ReplyEngine<N> {
         } else {
             Pen::of_chat(chat, self.template.call_form(), &mut self.grammars)?
         };
-        Ok(Work::new(prompt, chat.options.max_tokens, pen))
+        Ok(Work::new(prompt, chat.options.max_tokens, pen).waited_for_by(chat.audience))
     }
 
     fn read_text(&mut self, text: &Completion) -> Result<Work, ModelError> {
         let prompt =
             prompt::of_text(self.network.vocabulary().as_ref(), text, self.prompt_budget())?;
         let pen = Pen::of_text(&text.options, &mut self.grammars)?;
-        Ok(Work::new(prompt, text.options.max_tokens, pen))
+        Ok(Work::new(prompt, text.options.max_tokens, pen).waited_for_by(text.audience))
     }
 
     fn prompt_budget(&self) -> usize {
@@ -194,6 +199,18 @@ impl<N: Network> ReplyEngine<N> {
         if work.is_done() {
             self.finish(slot, Ending::Whole, slots);
         }
+    }
+
+    /// What a step of `shares` takes of the device, and for whom.
+    fn demand(&self, shares: &[Share]) -> (Step, Vec<(Claim, f64)>) {
+        let rows: usize = shares.iter().map(|share| share.tokens).sum();
+        let reads = shares.iter().any(|share| self.work(share.slot).is_some_and(Work::is_reading));
+        let amount = rows as f64;
+        let claims = shares.iter().filter_map(|share| {
+            let (claim, steps) = self.work(share.slot)?.claim(share.tokens);
+            Some((claim, amount * steps as f64))
+        });
+        (Step { kind: u8::from(reads), amount }, claims.collect())
     }
 
     fn plan(&self, ready: &[SlotId]) -> Vec<Share> {

@@ -44,6 +44,7 @@ impl Llama {
         let prompts = Arc::new(OnceLock::new());
         let context_tokens = config.context_tokens as usize;
         let shared = Arc::clone(&prompts);
+        let device = config.device.clone();
         let load_engine = move || {
             let weights = Weights::load(&config)?;
             let template =
@@ -57,7 +58,7 @@ impl Llama {
             engine.prepare_grammars()?;
             Ok(engine)
         };
-        let lane = Lane::start(NAME, Priority::BehindAudio, load_engine)?;
+        let lane = Lane::start_on(device, NAME, Priority::BehindAudio, load_engine)?;
         Ok(Self { lane, prompts, context_tokens })
     }
 

@@ -5,6 +5,8 @@ use std::{
     thread::available_parallelism,
 };
 
+use trunkline_inference::Device;
+
 /// More threads than this gain little on windows of a few seconds.
 const USEFUL_THREADS: u32 = 2;
 
@@ -28,6 +30,8 @@ pub struct WhisperConfig {
     pub language: Option<String>,
     /// Whether to use an NVIDIA GPU; the default is no.
     pub gpu: bool,
+    /// The device that it shares with other lanes. Default none: it steps whenever it has work.
+    pub device: Option<Device>,
 }
 
 impl WhisperConfig {
@@ -41,6 +45,7 @@ impl WhisperConfig {
             slots: 16,
             language: None,
             gpu: false,
+            device: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use trunkline_inference::{
     Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttInput, SttOptions, Transcript,
+    schedule::{Claim, Promise, Promises, Step, Tenant},
 };
 
 use crate::{
@@ -23,6 +24,8 @@ const GROWTH: usize = RATE_HZ as usize;
 const GROWTH_PER_WORK: usize = 3;
 /// Less sound than this is silence to whisper.cpp.
 const LEAST_SAMPLES: usize = 1_760;
+/// How far one window moves what is expected of the next.
+const LEARNING: f64 = 0.2;
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Hearing<R> {
     next: SlotId,
     /// How long the last window took.
     worked: Duration,
+    /// How many steps a window usually takes.
+    usual_steps: f64,
 }
 
 /// A window on a desk.
@@ -59,6 +64,8 @@ struct AtWork {
     window: OwnedWindow,
     looks: Looks,
     began: Instant,
+    /// Steps taken while it lay there.
+    steps: f64,
 }
 
 /// One slot.
@@ -74,7 +81,8 @@ impl<R: Recognize> Hearing<R> {
     pub(crate) fn new(recognizer: R, settings: Settings) -> Self {
         let ears = (0..settings.slots).map(|_| None).collect();
         let desks = (0..recognizer.desks()).map(|_| None).collect();
-        Self { recognizer, settings, ears, desks, next: 0, worked: Duration::ZERO }
+        let (worked, usual_steps) = (Duration::ZERO, 1.0);
+        Self { recognizer, settings, ears, desks, next: 0, worked, usual_steps }
     }
 
     /// The most urgent job; among equals the slots take turns.
@@ -114,8 +122,21 @@ impl<R: Recognize> Hearing<R> {
                 return;
             }
             let looks = Looks::new(job.why, &window);
-            self.desks[desk] = Some(AtWork { slot, job, window, looks, began: Instant::now() });
+            self.desks[desk] =
+                Some(AtWork { slot, job, window, looks, began: Instant::now(), steps: 0.0 });
         }
+    }
+
+    /// What a step takes of the device, and for whom.
+    fn demand(&self, busy: usize) -> (Step, Vec<(Claim, f64)>) {
+        let amount = busy as f64;
+        let claims = self.desks.iter().flatten().map(|at_work| {
+            let gives_way =
+                self.ears[at_work.slot].as_ref().is_some_and(|ear| ear.turn.gives_way());
+            let steps_left = (self.usual_steps - at_work.steps).max(1.0);
+            (claim(at_work, gives_way), amount * steps_left)
+        });
+        (Step { kind: 0, amount }, claims.collect())
     }
 
     fn window(&self, turn: &Turn, sound: &[f32]) -> OwnedWindow {
@@ -152,6 +173,7 @@ impl<R: Recognize> Hearing<R> {
                 let worked = began.elapsed();
                 tracing::debug!(slot, ?job, ?worked, "window transcribed");
                 self.worked = worked;
+                self.usual_steps += (at_work.steps - self.usual_steps) * LEARNING;
                 self.next = (slot + 1) % self.ears.len();
                 self.settle((slot, job), (understood, worked), slots);
             }
@@ -196,8 +218,13 @@ impl<R: Recognize> Engine for Hearing<R> {
         if busy == 0 {
             return Progress::Idle;
         }
+        let (step, claims) = self.demand(busy);
+        if !slots.may_step(step, &claims) {
+            return Progress::Idle;
+        }
         slots.stepped(busy);
         let Self { recognizer, ears, desks, .. } = self;
+        desks.iter_mut().flatten().for_each(|at_work| at_work.steps += 1.0);
         let mut first = None;
         let mut urgency = |desk: usize| {
             // Once a round: a long step asks again and again.
@@ -219,6 +246,20 @@ impl<R: Recognize> Engine for Hearing<R> {
             desk.take_if(|at_work| at_work.slot == slot);
         }
     }
+}
+
+/// For whom a window is worked on, and how soon its text is due.
+fn claim(at_work: &AtWork, gives_way: bool) -> Claim {
+    let (tenant, promises) = (Tenant(0), Promises::default());
+    if gives_way {
+        return Claim::batch(tenant);
+    }
+    let promise = match at_work.job.why {
+        // What is worked ahead is the answer to a question that comes any moment.
+        Why::Owed | Why::Full | Why::Pause => Promise::FinalTranscript,
+        Why::Growth => Promise::PartialTranscript,
+    };
+    Claim::live(tenant, promises.due(promise, at_work.began))
 }
 
 /// Takes in whatever has come.

@@ -43,19 +43,32 @@ impl Whisper {
             language: config.language.clone(),
         };
         let lane = if config.gpu || config.module.is_some() {
-            AnyLane::Module(Lane::start(NAME, Priority::BehindAudio, move || {
-                // On a CPU plain attention is the faster one, and right for windows of any length.
-                let gpu = u8::from(config.gpu);
-                let options = LoadOptions { gpu, flash_attention: gpu };
-                let model = Model::load(&config.model, config.module.as_deref(), options)?;
-                Ok(Hearing::new(OneDesk::new(model.new_state()?), settings))
-            })?)
+            AnyLane::Module(Lane::start_on(
+                config.device.clone(),
+                NAME,
+                Priority::BehindAudio,
+                move || {
+                    // On a CPU plain attention is the faster one, and right for windows of any length.
+                    let gpu = u8::from(config.gpu);
+                    let options = LoadOptions { gpu, flash_attention: gpu };
+                    let model = Model::load(&config.model, config.module.as_deref(), options)?;
+                    Ok(Hearing::new(OneDesk::new(model.new_state()?), settings))
+                },
+            )?)
         } else {
-            AnyLane::Native(Lane::start(NAME, Priority::BehindAudio, move || {
-                let model = trunkline_native::Whisper::load(&config.model)?;
-                let threads = usize::try_from(config.threads).unwrap_or(1);
-                Ok(Hearing::new(Scribe::new(model, threads, settings.slots.min(DESKS))?, settings))
-            })?)
+            AnyLane::Native(Lane::start_on(
+                config.device.clone(),
+                NAME,
+                Priority::BehindAudio,
+                move || {
+                    let model = trunkline_native::Whisper::load(&config.model)?;
+                    let threads = usize::try_from(config.threads).unwrap_or(1);
+                    Ok(Hearing::new(
+                        Scribe::new(model, threads, settings.slots.min(DESKS))?,
+                        settings,
+                    ))
+                },
+            )?)
         };
         Ok(Self { lane })
     }

@@ -112,7 +112,7 @@ fn real_texts_are_continued_and_counted() {
     let reply = read(llama.complete(Completion {
         prompt,
         options: ChatOptions { top_logprobs: Some(3), ..at_most(6) },
-        cache_salt: 0,
+        ..Completion::default()
     }));
     assert!(reply.text.contains("Paris"), "{reply:?}");
     assert_eq!((reply.usage.0, reply.finish), (5, FinishReason::Length));

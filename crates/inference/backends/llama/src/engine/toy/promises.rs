@@ -144,7 +144,12 @@ fn a_text_is_continued_as_it_is() {
     let toy = Toy::start(Machine::default());
     let complete = |prompt: &str| {
         let options = ChatOptions { max_tokens: 4, ..ChatOptions::default() };
-        let completion = Completion { prompt: prompt.to_owned(), options, cache_salt: 3 };
+        let completion = Completion {
+            prompt: prompt.to_owned(),
+            options,
+            cache_salt: 3,
+            ..Completion::default()
+        };
         read(toy.lane.open(Request::Text(completion)))
     };
     let reply = complete("once upon a time").unwrap();

@@ -1,0 +1,253 @@
+//! The lanes of one device, stepping in the order of its schedule.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, Thread},
+    time::Instant,
+};
+
+use crate::schedule::{Claim, Cost, LaneId, Request, Schedule, Step};
+
+/// What lanes share: a GPU, or the processors of a machine. Cloning shares it.
+#[derive(Clone)]
+pub struct Device(Arc<Mutex<Floor>>);
+
+/// Who may step.
+struct Floor {
+    schedule: Schedule,
+    seats: BTreeMap<LaneId, Called>,
+}
+
+/// Whom to wake, and whether it was told to go on.
+struct Called {
+    thread: Thread,
+    is_granted: bool,
+}
+
+impl Device {
+    /// One on which `width` steps may run at once: 1 where each step takes all of it.
+    pub fn new(width: NonZeroUsize) -> Self {
+        let (schedule, seats) = (Schedule::new(width), BTreeMap::new());
+        Self(Arc::new(Mutex::new(Floor { schedule, seats })))
+    }
+
+    /// A place for the lane that runs on the current thread.
+    pub(crate) fn seat(&self) -> Seat {
+        let mut floor = self.floor();
+        let lane = floor.schedule.lane(Cost::default());
+        floor.seats.insert(lane, Called { thread: thread::current(), is_granted: false });
+        drop(floor);
+        Seat { device: self.clone(), lane, state: State::Away, asks: false }
+    }
+
+    /// Held for a few instructions, and never while a step runs.
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Device")
+    }
+}
+
+impl PartialEq for Device {
+    /// Whether it is the same one.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Device {}
+
+impl Floor {
+    /// Tells whoever may step to go on.
+    fn grant(&mut self, now: Instant) {
+        while let Some(lane) = self.schedule.next(now) {
+            match self.seats.get_mut(&lane) {
+                Some(called) => {
+                    called.is_granted = true;
+                    called.thread.unpark();
+                }
+                None => self.schedule.cancel(lane),
+            }
+        }
+    }
+
+    /// Takes back what the lane was told; whether it was told anything.
+    fn take_grant(&mut self, lane: LaneId) -> bool {
+        self.seats.get_mut(&lane).is_some_and(|called| std::mem::take(&mut called.is_granted))
+    }
+}
+
+/// A lane's place on its device.
+pub(crate) struct Seat {
+    device: Device,
+    lane: LaneId,
+    state: State,
+    /// Whether it asked in this round.
+    asks: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    /// Asks for nothing.
+    Away,
+    Waits,
+    Steps(Request),
+}
+
+impl Seat {
+    /// Asks for a step; true when it may be done at once. Otherwise the lane's thread is unparked when
+    /// it may, and then asks again: what is most urgent may have changed meanwhile.
+    pub(crate) fn enter(&mut self, now: Instant, step: Step, claims: &[(Claim, f64)]) -> bool {
+        let mut floor = self.device.floor();
+        let urgent = floor.schedule.most_urgent(now, self.lane, step, claims.iter().copied());
+        let Some(request) = urgent else { return false };
+        self.asks = true;
+        if floor.take_grant(self.lane) {
+            floor.schedule.cancel(self.lane);
+        }
+        floor.schedule.ask(now, self.lane, request);
+        floor.grant(now);
+        let is_granted = floor.take_grant(self.lane);
+        self.state = if is_granted { State::Steps(request) } else { State::Waits };
+        is_granted
+    }
+
+    /// Ends a round of the lane: its step is done, or it asks no more. Whether a claim that the step
+    /// was to meet is met too late.
+    pub(crate) fn end_round(&mut self, now: Instant) -> bool {
+        let asks = std::mem::take(&mut self.asks);
+        match self.state {
+            State::Steps(request) => {
+                let mut floor = self.device.floor();
+                floor.schedule.done(now, self.lane);
+                floor.grant(now);
+                self.state = State::Away;
+                let is_met = request.left <= request.step.amount;
+                is_met && request.claim.due().is_some_and(|due| due < now)
+            }
+            State::Waits if !asks => {
+                self.leave(now);
+                false
+            }
+            State::Waits | State::Away => false,
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
+        let mut floor = self.device.floor();
+        floor.schedule.withdraw(self.lane);
+        floor.take_grant(self.lane);
+        floor.schedule.cancel(self.lane);
+        floor.grant(now);
+        self.state = State::Away;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.leave(Instant::now());
+        self.device.floor().seats.remove(&self.lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::schedule::Tenant;
+
+    const STEP: Step = Step { kind: 0, amount: 1.0 };
+
+    fn device(width: usize) -> Device {
+        Device::new(NonZeroUsize::new(width).unwrap())
+    }
+
+    fn due(now: Instant, ms: u64) -> [(Claim, f64); 1] {
+        [(Claim::live(Tenant(0), now + Duration::from_millis(ms)), 1.0)]
+    }
+
+    #[test]
+    fn whoever_has_the_least_slack_goes_when_the_step_that_runs_is_over() {
+        let device = device(1);
+        let (mut first, mut relaxed, mut pressed) = (device.seat(), device.seat(), device.seat());
+        let now = Instant::now();
+        assert!(first.enter(now, STEP, &due(now, 500)));
+        assert!(!relaxed.enter(now, STEP, &due(now, 400)));
+        assert!(!pressed.enter(now, STEP, &due(now, 100)));
+        for seat in [&mut first, &mut relaxed, &mut pressed] {
+            seat.end_round(now);
+        }
+        assert!(!relaxed.enter(now, STEP, &due(now, 400)));
+        assert!(pressed.enter(now, STEP, &due(now, 100)));
+    }
+
+    #[test]
+    fn who_asks_no_more_lets_others_go() {
+        let device = device(1);
+        let (mut gone, mut other) = (device.seat(), device.seat());
+        let now = Instant::now();
+        assert!(gone.enter(now, STEP, &due(now, 100)));
+        assert!(!other.enter(now, STEP, &due(now, 100)));
+        drop(gone);
+        assert!(other.enter(now, STEP, &due(now, 100)));
+        other.end_round(now);
+        let mut third = device.seat();
+        assert!(third.enter(now, STEP, &due(now, 100)));
+        assert!(!other.enter(now, STEP, &due(now, 100)));
+        other.end_round(now);
+        other.end_round(now);
+        third.end_round(now);
+        let mut fourth = device.seat();
+        assert!(
+            fourth.enter(now, STEP, &due(now, 900)),
+            "the one that asked no more is in nobody's way"
+        );
+    }
+
+    #[test]
+    fn a_step_that_ends_after_it_was_due_is_late() {
+        let mut seat = device(1).seat();
+        let now = Instant::now();
+        assert!(seat.enter(now, STEP, &due(now, 10)));
+        assert!(seat.end_round(now + Duration::from_millis(11)));
+        assert!(seat.enter(now, STEP, &due(now, 10)));
+        assert!(!seat.end_round(now + Duration::from_millis(9)));
+    }
+
+    #[test]
+    fn threads_never_step_more_than_the_width_at_once_and_all_get_on() {
+        let (device, running, most) = (device(2), AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let mut seat = device.seat();
+                    for _ in 0..50 {
+                        while !seat.enter(Instant::now(), STEP, &due(Instant::now(), 50)) {
+                            seat.end_round(Instant::now());
+                            thread::park_timeout(Duration::from_millis(500));
+                        }
+                        most.fetch_max(
+                            running.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
+                        thread::sleep(Duration::from_micros(200));
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        seat.end_round(Instant::now());
+                    }
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+}
