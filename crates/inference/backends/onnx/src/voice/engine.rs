@@ -84,18 +84,17 @@ impl<S: Synthesizer> VoiceEngine<S> {
     /// How long it takes to begin `count` equal parts, and to say the first stretch of each.
     fn time_together(&mut self, count: usize) -> Result<(Duration, Duration), ModelError> {
         let voice = Voice::default();
-        let began = Instant::now();
+        let start = Instant::now();
         let begun = self.model.begin_together(&vec![(WARM_UP, &voice); count]);
         let mut parts = begun.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let begin = began.elapsed();
-        let began = Instant::now();
+        let beginning = start.elapsed();
         if let [alone] = &mut parts[..] {
             self.model.next(&mut alone.part)?;
         } else {
             let mut parts: Vec<_> = parts.iter_mut().map(|begun| &mut begun.part).collect();
             self.model.next_together(&mut parts)?;
         }
-        Ok((begin, began.elapsed()))
+        Ok((beginning, start.elapsed().saturating_sub(beginning)))
     }
 
     fn part(&self, text: String, begun: Begun<S::Part>, voice: &Voice) -> PartVoice<S::Part> {
