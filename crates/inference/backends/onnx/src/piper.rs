@@ -3,6 +3,7 @@
 mod graph;
 mod network;
 mod phonemes;
+mod stretch;
 mod voice_file;
 
 use std::{path::PathBuf, sync::Arc};
@@ -24,6 +25,9 @@ use crate::{
 
 /// The engine's name in errors and thread lists.
 const ENGINE: &str = "piper";
+
+/// Parts that are begun or spoken at one go at most.
+const MOST_TOGETHER: usize = 32;
 
 /// Where a Piper voice is and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +102,29 @@ impl Model {
     }
 }
 
+/// A text as the network reads it.
+struct Spelled {
+    ids: Vec<i64>,
+    weights: Vec<f32>,
+}
+
+impl Model {
+    fn spell(&mut self, text: &str, voice: &Voice) -> Result<Spelled, ModelError> {
+        if !voice.name.is_empty() && voice.name != self.file.name() {
+            return Err(unknown_voice(&voice.name, &[self.file.name()]));
+        }
+        let sounds = phonemes::phonemes(text, |words| self.espeak.phonemes(words))?;
+        let ids = phoneme_ids(&sounds, &self.file.phoneme_id_map);
+        Ok(Spelled { ids, weights: sound_weights(&sounds) })
+    }
+
+    /// Of the noise, the pace and the pace's noise.
+    fn scales(&self, speed: f32) -> [f32; 3] {
+        let inference = &self.file.inference;
+        [inference.noise_scale, inference.length_scale / speed, inference.noise_w]
+    }
+}
+
 impl Synthesizer for Model {
     type Part = Latent;
 
@@ -106,20 +133,48 @@ impl Synthesizer for Model {
     }
 
     fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Latent>, ModelError> {
-        if !voice.name.is_empty() && voice.name != self.file.name() {
-            return Err(unknown_voice(&voice.name, &[self.file.name()]));
-        }
-        let sounds = phonemes::phonemes(text, |words| self.espeak.phonemes(words))?;
-        let ids = phoneme_ids(&sounds, &self.file.phoneme_id_map);
-        let inference = &self.file.inference;
-        let length_scale = inference.length_scale / voice.speed;
-        let scales = [inference.noise_scale, length_scale, inference.noise_w];
-        let part = self.network.front(&ids, scales).map_err(engine_error(ENGINE))?;
-        Ok(Begun { part, weights: sound_weights(&sounds) })
+        let begun = self.begin_together(&[(text, voice)]).pop();
+        begun.unwrap_or(Err(ModelError::Stopped { engine: ENGINE }))
     }
 
     fn next(&mut self, part: &mut Latent) -> Result<Option<Vec<f32>>, ModelError> {
         self.network.back(part).map_err(engine_error(ENGINE))
+    }
+
+    fn most_together(&self) -> usize {
+        match self.network {
+            Network::Cut(_) => MOST_TOGETHER,
+            Network::Whole(_) => 1,
+        }
+    }
+
+    fn begin_together(
+        &mut self,
+        lines: &[(&str, &Voice)],
+    ) -> Vec<Result<Begun<Latent>, ModelError>> {
+        let spelled: Vec<_> = lines.iter().map(|(text, voice)| self.spell(text, voice)).collect();
+        let ids: Vec<Vec<i64>> = spelled.iter().flatten().map(|s| s.ids.clone()).collect();
+        let speed = lines.first().map_or(1.0, |(_, voice)| voice.speed);
+        let mut parts = match self.network.front(&ids, self.scales(speed)) {
+            Ok(parts) => parts.into_iter(),
+            Err(error) => {
+                let error = engine_error(ENGINE)(error);
+                return spelled.into_iter().map(|s| s.and(Err(error.clone()))).collect();
+            }
+        };
+        let mut begun = |spelled: Spelled| {
+            let part = parts.next().ok_or(ModelError::Stopped { engine: ENGINE })?;
+            Ok(Begun { part, weights: spelled.weights })
+        };
+        spelled.into_iter().map(|spelled| spelled.and_then(&mut begun)).collect()
+    }
+
+    fn goes_with(&self, part: &Latent, leader: &Latent) -> bool {
+        part.goes_with(leader)
+    }
+
+    fn next_together(&mut self, parts: &mut [&mut Latent]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.network.back_together(parts).map_err(engine_error(ENGINE))
     }
 }
 

@@ -6,6 +6,7 @@ mod part;
 mod parts;
 mod speaker;
 mod timing;
+mod together;
 
 pub(crate) use self::{
     engine::{Utterance, VoiceEngine},
@@ -38,6 +39,30 @@ pub(crate) trait Synthesizer {
     fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError>;
     /// The next stretch of the part's sound, -1..=1; none when it has been said.
     fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError>;
+
+    /// How many parts of different replies it can begin, or say a stretch of, at one go. A model that
+    /// says 1, as by default, needs none of the following.
+    fn most_together(&self) -> usize {
+        1
+    }
+    /// Begins to say several parts at one go, all at the same speed.
+    fn begin_together(
+        &mut self,
+        lines: &[(&str, &Voice)],
+    ) -> Vec<Result<Begun<Self::Part>, ModelError>> {
+        lines.iter().map(|(text, voice)| self.begin(text, voice)).collect()
+    }
+    /// Whether a stretch of `part` can be made at one go with the next one of `leader`.
+    fn goes_with(&self, _part: &Self::Part, _leader: &Self::Part) -> bool {
+        false
+    }
+    /// A stretch of each part at one go; each of them goes with the first.
+    fn next_together(
+        &mut self,
+        parts: &mut [&mut Self::Part],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        parts.iter_mut().map(|part| Ok(self.next(part)?.unwrap_or_default())).collect()
+    }
 }
 
 /// Says that there is no such voice and which there are.

@@ -1,14 +1,17 @@
-//! Cuts a Piper voice's ONNX graph in two, so that the sound can be made piece by piece.
+//! Cuts a Piper voice's ONNX graph in three, so that the sound can be made piece by piece.
 //!
-//! The front turns symbols into latent frames, for a whole sentence; the back, a HiFi-GAN decoder
-//! (Kong et al. 2020), turns any stretch of frames into sound and takes most of the time. The cut is
-//! made in the protobuf encoding itself (ONNX's `ModelProto`), of which little is needed: fields are
-//! copied as they are, or left out.
+//! The front turns symbols into latent frames, for a whole sentence. The trunk and the head, a
+//! HiFi-GAN decoder (Kong et al. 2020), turn any stretch of frames into sound and take most of the
+//! time: the trunk, up to the first upsampling and what follows it, is cheap and looks far around,
+//! the head is dear and looks about a frame around. The cuts are made in the protobuf encoding itself
+//! (ONNX's `ModelProto`), of which little is needed: fields are copied as they are, or left out.
 
 use std::collections::HashSet;
 
-/// The weight of the back's first layer, by which the cut is found.
-const FIRST_WEIGHT: &str = "dec.conv_pre.weight";
+/// The weight of the trunk's first layer, by which the first cut is found.
+const TRUNK_WEIGHT: &str = "dec.conv_pre.weight";
+/// The weight of the head's first layer: the second upsampling.
+const HEAD_WEIGHT: &str = "dec.ups.1.weight";
 
 /// Field numbers of ONNX's messages.
 mod field {
@@ -25,43 +28,54 @@ mod field {
     pub(super) const VALUE_TYPE: u64 = 2;
 }
 
-/// The two models that a voice is cut into.
-pub(super) struct Halves {
-    /// Symbols to latent frames, `[1, width, frames]`.
+/// The three models that a voice is cut into.
+pub(super) struct Cuts {
+    /// Symbols to latent frames, `[texts, width, frames]`, and to which of them count, 1 or 0, `[texts,
+    /// 1, frames]`.
     pub(super) front: Vec<u8>,
-    /// Latent frames to sound.
-    pub(super) back: Vec<u8>,
+    /// Latent frames to features, `[parts, channels, frames x a whole number]`.
+    pub(super) trunk: Vec<u8>,
+    /// Features to sound.
+    pub(super) head: Vec<u8>,
 }
 
 /// Cuts `model`; none where it is not built as expected, and has to be run whole.
-pub(super) fn cut(model: &[u8]) -> Option<Halves> {
+pub(super) fn cut(model: &[u8]) -> Option<Cuts> {
     let parts = fields(model)?;
     let graph = fields(parts.iter().find(|f| f.number == field::MODEL_GRAPH)?.bytes)?;
     let nodes: Option<Vec<Node<'_>>> =
         graph.iter().filter(|f| f.number == field::GRAPH_NODE).map(Node::read).collect();
     let nodes = nodes?;
-    let first = nodes.iter().find(|node| node.inputs.contains(&FIRST_WEIGHT.as_bytes()))?;
-    let frames = *first.inputs.first()?;
-    let sound = graph.iter().find(|f| f.number == field::GRAPH_OUTPUT)?;
-    let sound = named(sound.bytes, field::VALUE_NAME)?;
+    let fed_to = |weight: &str| {
+        let node = nodes.iter().find(|node| node.inputs.contains(&weight.as_bytes()))?;
+        node.inputs.first().copied()
+    };
+    let (frames, features) = (fed_to(TRUNK_WEIGHT)?, fed_to(HEAD_WEIGHT)?);
+    // The frames are masked last of all: frames x mask.
+    let mask = *nodes.iter().find(|node| node.outputs.contains(&frames))?.inputs.get(1)?;
+    let ends = |number| graph.iter().filter(move |f| f.number == number).copied();
+    let sound = named(ends(field::GRAPH_OUTPUT).next()?.bytes, field::VALUE_NAME)?;
+    let [frames_end, mask_end, features_end] = [frames, mask, features].map(value);
+    let end = |number, value| Field { number, whole: None, bytes: value };
 
-    let front = keep(&nodes, frames, None);
-    let back = keep(&nodes, sound, Some(frames));
-    let inputs = graph.iter().filter(|f| f.number == field::GRAPH_INPUT).copied();
-    let frames = value(frames);
-    let frames_are = |number| Field { number, whole: None, bytes: &frames };
-    let front_ends = inputs.chain([frames_are(field::GRAPH_OUTPUT)]);
-    let outputs = graph.iter().filter(|f| f.number == field::GRAPH_OUTPUT).copied();
-    let back_ends = outputs.chain([frames_are(field::GRAPH_INPUT)]);
-    Some(Halves {
+    let front = keep(&nodes, &[frames, mask], None);
+    let front_ends = ends(field::GRAPH_INPUT)
+        .chain([end(field::GRAPH_OUTPUT, &frames_end), end(field::GRAPH_OUTPUT, &mask_end)]);
+    let trunk = keep(&nodes, &[features], Some(frames));
+    let trunk_ends =
+        [end(field::GRAPH_INPUT, &frames_end), end(field::GRAPH_OUTPUT, &features_end)];
+    let head = keep(&nodes, &[sound], Some(features));
+    let head_ends = ends(field::GRAPH_OUTPUT).chain([end(field::GRAPH_INPUT, &features_end)]);
+    Some(Cuts {
         front: rebuild(&parts, &graph, &front, front_ends)?,
-        back: rebuild(&parts, &graph, &back, back_ends)?,
+        trunk: rebuild(&parts, &graph, &trunk, trunk_ends.into_iter())?,
+        head: rebuild(&parts, &graph, &head, head_ends)?,
     })
 }
 
 /// The names of everything that `wanted` is made of, without what `given` is made of.
-fn keep<'m>(nodes: &[Node<'m>], wanted: &'m [u8], given: Option<&'m [u8]>) -> HashSet<&'m [u8]> {
-    let mut names = HashSet::from([wanted]);
+fn keep<'m>(nodes: &[Node<'m>], wanted: &[&'m [u8]], given: Option<&'m [u8]>) -> HashSet<&'m [u8]> {
+    let mut names: HashSet<_> = wanted.iter().copied().collect();
     // Nodes are sorted: each comes after those it depends on.
     for node in nodes.iter().rev() {
         let made = node.outputs.iter().any(|o| names.contains(o) && Some(*o) != given);
@@ -227,17 +241,22 @@ mod tests {
         message(&parts)
     }
 
-    /// ids -> text -> z (with "scale") -> sound (with the decoder's weight and a constant).
+    /// ids -> text, mask -> z (with "scale", masked) -> features -> sound (with the decoder's weights
+    /// and a constant).
     fn model() -> Vec<u8> {
         let tensor = |name: &str| message(&[(field::TENSOR_NAME, name.as_bytes())]);
         let parts = [
             (field::GRAPH_NODE, node(&["ids"], "text")),
-            (field::GRAPH_NODE, node(&["text", "scale"], "z")),
+            (field::GRAPH_NODE, node(&["ids"], "mask")),
+            (field::GRAPH_NODE, node(&["text", "scale"], "flow")),
+            (field::GRAPH_NODE, node(&["flow", "mask"], "z")),
             (field::GRAPH_NODE, node(&[], "one")),
-            (field::GRAPH_NODE, node(&["z", FIRST_WEIGHT], "wave")),
+            (field::GRAPH_NODE, node(&["z", TRUNK_WEIGHT], "features")),
+            (field::GRAPH_NODE, node(&["features", HEAD_WEIGHT], "wave")),
             (field::GRAPH_NODE, node(&["wave", "one", ""], "sound")),
             (field::GRAPH_INITIALIZER, tensor("scale")),
-            (field::GRAPH_INITIALIZER, tensor(FIRST_WEIGHT)),
+            (field::GRAPH_INITIALIZER, tensor(TRUNK_WEIGHT)),
+            (field::GRAPH_INITIALIZER, tensor(HEAD_WEIGHT)),
             (field::GRAPH_INPUT, value(b"ids")),
             (field::GRAPH_OUTPUT, value(b"sound")),
         ];
@@ -266,18 +285,24 @@ mod tests {
     }
 
     #[test]
-    fn each_half_has_its_own_nodes_weights_and_ends() {
-        let halves = cut(&model()).unwrap();
-        let front = [vec!["ids"], vec!["z"], vec!["text", "z"], vec!["scale"]];
-        let back = [vec!["z"], vec!["sound"], vec!["one", "wave", "sound"], vec![FIRST_WEIGHT]];
-        assert_eq!(read(&halves.front), front);
-        assert_eq!(read(&halves.back), back);
-        assert!(halves.front.starts_with(&[0x08, 0x08]) && halves.back.starts_with(&[0x08, 0x08]));
+    fn each_piece_has_its_own_nodes_weights_and_ends() {
+        let cuts = cut(&model()).unwrap();
+        let front =
+            [vec!["ids"], vec!["z", "mask"], vec!["text", "mask", "flow", "z"], vec!["scale"]];
+        let trunk = [vec!["z"], vec!["features"], vec!["features"], vec![TRUNK_WEIGHT]];
+        let head =
+            [vec!["features"], vec!["sound"], vec!["one", "wave", "sound"], vec![HEAD_WEIGHT]];
+        assert_eq!(read(&cuts.front), front);
+        assert_eq!(read(&cuts.trunk), trunk);
+        assert_eq!(read(&cuts.head), head);
+        assert!(cuts.front.starts_with(&[0x08, 0x08]) && cuts.head.starts_with(&[0x08, 0x08]));
     }
 
     #[test]
     fn a_model_without_such_a_decoder_is_not_cut() {
         let other = String::from_utf8_lossy(&model()).replace("conv_pre", "conv_one").into_bytes();
+        assert!(cut(&other).is_none());
+        let other = String::from_utf8_lossy(&model()).replace("ups.1", "ups.x").into_bytes();
         assert!(cut(&other).is_none());
         assert!(cut(b"").is_none());
         assert!(cut(b"not a model at all").is_none());

@@ -1,63 +1,79 @@
-//! A Piper voice's network: a sentence's latent frames at once, then its sound stretch by stretch.
+//! A Piper voice's network: sentences' latent frames at once, then their sound stretch by stretch.
 
 use std::path::Path;
 
 use ort::{session::Session, value::TensorRef};
 use trunkline_inference::ModelError;
 
-use super::graph::{Halves, cut};
+use super::{
+    graph::{Cuts, cut},
+    stretch::{Stretch, columns},
+};
 use crate::runtime::{Runtime, corrupt};
 
 /// Frames of the first stretch, about 280 ms of sound: what stands between a text and its voice.
 const FIRST_FRAMES: usize = 24;
 /// Frames of the longest stretch, about 1.5 s. Each is twice as long as the one before up to here.
 const MOST_FRAMES: usize = 128;
-/// Frames seen on either side of a stretch, so that it sounds as in one piece: measured, the sound
-/// differs by less than 1e-5 from 10 frames on.
-const CONTEXT_FRAMES: usize = 12;
 
-/// The network, cut in two where it can be.
+/// The network, cut in pieces where it can be.
 pub(super) enum Network {
-    /// Sound stretch by stretch.
-    Cut {
-        /// Symbols to frames.
-        front: Session,
-        /// Frames to sound.
-        back: Session,
-    },
+    /// Sound stretch by stretch, of several parts together.
+    Cut(Pieces),
     /// Sound all at once.
     Whole(Session),
+}
+
+/// The pieces that a network is cut into.
+pub(super) struct Pieces {
+    /// Symbols to frames.
+    front: Session,
+    /// Frames to features.
+    trunk: Session,
+    /// Features to sound.
+    head: Session,
 }
 
 /// A part of a clause between symbols and sound.
 pub(crate) enum Latent {
     /// Frames, some of them said.
-    Frames {
-        /// `[width, frames]`.
-        values: Vec<f32>,
-        /// How many there are.
-        frames: usize,
-        /// How many have been said.
-        said: usize,
-        /// How many to say next.
-        next: usize,
-    },
+    Frames(Frames),
     /// Sound that is whole already.
     Sound(Option<Vec<f32>>),
 }
 
+/// The frames of a part.
+pub(crate) struct Frames {
+    /// `[width, count]`.
+    values: Vec<f32>,
+    count: usize,
+    /// How many have been said.
+    said: usize,
+    /// How many to say next.
+    next: usize,
+}
+
+impl Latent {
+    /// Whether a stretch of this can be made together with the next one of `leader`.
+    pub(super) fn goes_with(&self, leader: &Self) -> bool {
+        let (Self::Frames(own), Self::Frames(leader)) = (self, leader) else { return false };
+        let fits = |frames: &Frames| {
+            frames.said < frames.count
+                && Stretch::among(frames.said, leader.next, frames.count).is_some()
+        };
+        fits(leader) && fits(own)
+    }
+}
+
 impl Network {
-    /// Opens the model at `path`, cut in two unless it is built in an unknown way.
+    /// Opens the model at `path`, cut in pieces unless it is built in an unknown way.
     pub(super) fn open(runtime: &Runtime, path: &Path, threads: usize) -> Result<Self, ModelError> {
         let bytes =
             std::fs::read(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
-        if let Some(Halves { front, back }) = cut(&bytes) {
-            let halves = runtime
-                .open_bytes(&front, threads)
-                .and_then(|front| Ok((front, runtime.open_bytes(&back, threads)?)));
-            match halves {
-                Ok((front, back)) => return Ok(Self::Cut { front, back }),
-                Err(error) => tracing::debug!(%error, "the voice cannot be cut in two"),
+        if let Some(cuts) = cut(&bytes) {
+            match Pieces::open(runtime, &cuts, threads) {
+                Ok(pieces) => return Ok(Self::Cut(pieces)),
+                Err(error) => tracing::debug!(%error, "the voice cannot be cut in pieces"),
             }
         }
         tracing::info!(path = %path.display(), "the voice is said in whole sentences");
@@ -65,139 +81,145 @@ impl Network {
         Ok(Self::Whole(session))
     }
 
-    /// Makes a part's frames from its symbols.
-    pub(super) fn front(&mut self, ids: &[i64], scales: [f32; 3]) -> ort::Result<Latent> {
+    /// Makes the frames of one or more parts from their symbols, in order.
+    ///
+    /// `scales` are those of the noise, the pace and the pace's noise. A network that is not cut
+    /// takes one part only.
+    pub(super) fn front(
+        &mut self,
+        texts: &[Vec<i64>],
+        scales: [f32; 3],
+    ) -> ort::Result<Vec<Latent>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
         let (session, whole) = match self {
-            Self::Cut { front, .. } => (front, false),
+            Self::Cut(pieces) => (&mut pieces.front, false),
             Self::Whole(session) => (session, true),
         };
-        let lengths = [ids.len() as i64];
+        let lengths: Vec<i64> = texts.iter().map(|ids| ids.len() as i64).collect();
+        let longest = texts.iter().map(Vec::len).max().unwrap_or_default();
+        let mut ids = Vec::with_capacity(texts.len() * longest);
+        for (n, text) in (1..).zip(texts) {
+            ids.extend_from_slice(text);
+            ids.resize(n * longest, 0);
+        }
         let outputs = session.run(ort::inputs![
-            TensorRef::from_array_view(([1, ids.len()], ids))?,
-            TensorRef::from_array_view(([1], lengths.as_slice()))?,
+            TensorRef::from_array_view(([texts.len(), longest], ids.as_slice()))?,
+            TensorRef::from_array_view(([texts.len()], lengths.as_slice()))?,
             TensorRef::from_array_view(([3], scales.as_slice()))?,
         ])?;
         let (shape, values) = outputs[0].try_extract_tensor::<f32>()?;
-        let values = values.to_vec();
         if whole {
-            return Ok(Latent::Sound(Some(values)));
+            return Ok(vec![Latent::Sound(Some(values.to_vec()))]);
         }
-        let frames = shape.last().map_or(0, |&frames| frames as usize);
-        Ok(Latent::Frames { values, frames, said: 0, next: FIRST_FRAMES })
+        let most = shape.last().map_or(0, |&frames| frames as usize);
+        let (_, mask) = outputs[1].try_extract_tensor::<f32>()?;
+        let texts = values.chunks_exact(values.len() / texts.len()).zip(mask.chunks_exact(most));
+        Ok(texts.map(|(values, mask)| Latent::Frames(Frames::new(values, mask))).collect())
     }
 
-    /// Makes the next stretch of sound; none when the part has been said.
+    /// Makes the next stretch of a part; none when it has been said.
     pub(super) fn back(&mut self, latent: &mut Latent) -> ort::Result<Option<Vec<f32>>> {
-        let (values, frames, said, next) = match latent {
+        let frames = match latent {
             Latent::Sound(sound) => return Ok(sound.take()),
-            Latent::Frames { values, frames, said, next } => (values, *frames, said, next),
+            Latent::Frames(frames) => frames,
         };
-        let Self::Cut { back, .. } = self else { return Ok(None) };
-        if *said >= frames {
+        let Self::Cut(pieces) = self else { return Ok(None) };
+        if frames.said >= frames.count {
             return Ok(None);
         }
-        let stretch = Stretch::new(*said, *next, frames);
-        let input = stretch.of(values, frames);
-        let shape = [1, input.len() / stretch.seen(), stretch.seen()];
-        let outputs = back.run(ort::inputs![TensorRef::from_array_view((shape, &input[..]))?])?;
-        let (_, sound) = outputs[0].try_extract_tensor::<f32>()?;
-        let sound = stretch.without_context(sound);
-        (*said, *next) = (stretch.end, (*next * 2).min(MOST_FRAMES));
-        Ok(Some(sound))
+        let stretch = Stretch::alone(frames.said, frames.next, frames.count);
+        let sound = pieces.sound(&[&*frames], std::slice::from_ref(&stretch))?.pop();
+        frames.advance(&stretch);
+        Ok(sound)
+    }
+
+    /// Makes a stretch of each part, as long as the first's next would be. They all
+    /// [go with](Latent::goes_with) the first.
+    pub(super) fn back_together(
+        &mut self,
+        latents: &mut [&mut Latent],
+    ) -> ort::Result<Vec<Vec<f32>>> {
+        let mut parts: Vec<&mut Frames> = latents.iter_mut().filter_map(|l| l.frames()).collect();
+        let len = parts.first().map_or(0, |leader| leader.next);
+        let stretches: Vec<_> =
+            parts.iter().filter_map(|p| Stretch::among(p.said, len, p.count)).collect();
+        let Self::Cut(pieces) = self else { return Ok(Vec::new()) };
+        let seen: Vec<&Frames> = parts.iter().map(|part| &**part).collect();
+        let sounds = pieces.sound(&seen, &stretches)?;
+        parts.iter_mut().zip(&stretches).for_each(|(part, stretch)| part.advance(stretch));
+        Ok(sounds)
     }
 }
 
-/// The frames `start..end`, seen with those from `first` to `last`.
-#[derive(Debug, PartialEq, Eq)]
-struct Stretch {
-    first: usize,
-    start: usize,
-    end: usize,
-    last: usize,
+impl Latent {
+    fn frames(&mut self) -> Option<&mut Frames> {
+        match self {
+            Self::Frames(frames) => Some(frames),
+            Self::Sound(_) => None,
+        }
+    }
 }
 
-impl Stretch {
-    /// About `len` frames from `start` on; a short rest is taken along.
-    fn new(start: usize, len: usize, frames: usize) -> Self {
-        let end = if frames - start < len + len / 2 { frames } else { start + len };
-        let first = start.saturating_sub(CONTEXT_FRAMES);
-        Self { first, start, end, last: (end + CONTEXT_FRAMES).min(frames) }
+impl Frames {
+    /// Those of `values`, `[width, frames]`, that `mask` counts.
+    fn new(values: &[f32], mask: &[f32]) -> Self {
+        let count = mask.iter().filter(|&&counts| counts > 0.5).count();
+        let mut counted = Vec::with_capacity(values.len() / mask.len() * count);
+        columns(values, mask.len(), 1, &(0..count), &mut counted);
+        Self { values: counted, count, said: 0, next: FIRST_FRAMES }
     }
 
-    /// How many frames the decoder sees.
-    fn seen(&self) -> usize {
-        self.last - self.first
+    fn advance(&mut self, stretch: &Stretch) {
+        self.said = stretch.says.end;
+        self.next = (stretch.says.len() * 2).clamp(self.next, MOST_FRAMES);
+    }
+}
+
+impl Pieces {
+    fn open(runtime: &Runtime, cuts: &Cuts, threads: usize) -> ort::Result<Self> {
+        Ok(Self {
+            front: runtime.open_bytes(&cuts.front, threads)?,
+            trunk: runtime.open_bytes(&cuts.trunk, threads)?,
+            head: runtime.open_bytes(&cuts.head, threads)?,
+        })
     }
 
-    /// The columns of `values`, `[width, frames]`, that the decoder sees.
-    fn of(&self, values: &[f32], frames: usize) -> Vec<f32> {
-        values.chunks_exact(frames).flat_map(|row| &row[self.first..self.last]).copied().collect()
+    /// The sound of a stretch of each part; the stretches see equally many frames.
+    fn sound(&mut self, parts: &[&Frames], stretches: &[Stretch]) -> ort::Result<Vec<Vec<f32>>> {
+        let Some(first) = stretches.first() else { return Ok(Vec::new()) };
+        let (trunk_sees, head_sees) = (first.trunk.len(), first.head.len());
+        let mut seen = Vec::new();
+        for (part, stretch) in parts.iter().zip(stretches) {
+            columns(&part.values, part.count, 1, &stretch.trunk, &mut seen);
+        }
+        let shape = [parts.len(), seen.len() / parts.len() / trunk_sees, trunk_sees];
+        let made = self.trunk.run(ort::inputs![TensorRef::from_array_view((shape, &seen[..]))?])?;
+        let (shape, features) = made[0].try_extract_tensor::<f32>()?;
+        let steps = shape.last().map_or(0, |&steps| steps as usize) / trunk_sees;
+        seen.clear();
+        let each = features.chunks_exact(features.len() / parts.len());
+        for (features, stretch) in each.zip(stretches) {
+            let Stretch { trunk, head, .. } = stretch;
+            let head = head.start - trunk.start..head.end - trunk.start;
+            columns(features, trunk_sees, steps, &head, &mut seen);
+        }
+        let width = head_sees * steps;
+        let shape = [parts.len(), seen.len() / parts.len() / width, width];
+        let made = self.head.run(ort::inputs![TensorRef::from_array_view((shape, &seen[..]))?])?;
+        let (_, sound) = made[0].try_extract_tensor::<f32>()?;
+        let each = sound.chunks_exact(sound.len() / parts.len()).zip(stretches);
+        Ok(each.map(|(sound, stretch)| said(sound, stretch)).collect())
     }
+}
 
-    /// The part of the decoder's `sound` that belongs to the stretch itself.
-    fn without_context(&self, sound: &[f32]) -> Vec<f32> {
-        let samples_a_frame = sound.len() / self.seen();
-        let start = (self.start - self.first) * samples_a_frame;
-        sound[start..start + (self.end - self.start) * samples_a_frame].to_vec()
-    }
+/// The part of the head's `sound` that belongs to the stretch itself.
+fn said(sound: &[f32], Stretch { head, says, .. }: &Stretch) -> Vec<f32> {
+    let samples_a_frame = sound.len() / head.len();
+    let start = (says.start - head.start) * samples_a_frame;
+    sound[start..start + says.len() * samples_a_frame].to_vec()
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::testbed;
-
-    #[test]
-    fn a_stretch_is_seen_with_its_neighbours_and_heard_without() {
-        let stretch = Stretch::new(24, 4, 100);
-        assert_eq!(stretch, Stretch { first: 12, start: 24, end: 28, last: 40 });
-        let values: Vec<f32> = (0..200_u8).map(f32::from).collect();
-        let seen = stretch.of(&values, 100);
-        assert_eq!((seen.len(), seen[0], seen[28]), (56, 12.0, 112.0));
-        let sound: Vec<f32> = (0..28 * 2_u8).map(f32::from).collect();
-        assert_eq!(
-            stretch.without_context(&sound),
-            [24.0, 25.0, 26.0, 27.0, 28.0, 29.0, 30.0, 31.0]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn stretches_cover_every_frame_once(frames in 1_usize..2000, len in 1_usize..200) {
-            let mut said = 0;
-            while said < frames {
-                let stretch = Stretch::new(said, len, frames);
-                prop_assert_eq!(stretch.start, said);
-                prop_assert!(stretch.end > said && stretch.last <= frames);
-                said = stretch.end;
-            }
-            prop_assert_eq!(said, frames);
-        }
-    }
-
-    #[test]
-    #[ignore = "needs models"]
-    fn real_stretches_sound_as_one_piece() {
-        let path = testbed::model("piper-en_US-joe-medium/voice.onnx");
-        let mut network = Network::open(&testbed::runtime(), &path, 1).unwrap();
-        let ids: Vec<i64> = [1, 0].into_iter().chain((0..120).map(|n| 14 + n * 7 % 90)).collect();
-        let mut latent = network.front(&ids, [0.667, 1.0, 0.8]).unwrap();
-        let Latent::Frames { values, frames, .. } = &latent else { panic!("not cut") };
-        let all = Stretch { first: 0, start: 0, end: *frames, last: *frames };
-        let Network::Cut { back, .. } = &mut network else { panic!("not cut") };
-        let shape = [1, values.len() / frames, *frames];
-        let input = TensorRef::from_array_view((shape, &values[..])).unwrap();
-        let outputs = back.run(ort::inputs![input]).unwrap();
-        let whole = all.without_context(outputs[0].try_extract_tensor::<f32>().unwrap().1);
-        drop(outputs);
-        let mut pieces = Vec::new();
-        while let Some(sound) = network.back(&mut latent).unwrap() {
-            pieces.extend(sound);
-        }
-        assert_eq!(pieces.len(), whole.len());
-        let furthest = pieces.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(furthest < 1e-4, "{furthest}");
-    }
-}
+mod real_tests;

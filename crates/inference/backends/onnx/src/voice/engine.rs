@@ -1,9 +1,10 @@
-//! The lane engine of a voice: always says the stretch whose listener runs dry first.
+//! The lane engine of a voice: always says the stretch whose listener runs dry first, and with it, where
+//! that costs little time, those of others that run dry soon.
 
 use std::{
     collections::HashMap,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use trunkline_audio::Resampler;
@@ -12,9 +13,10 @@ use trunkline_inference::{
 };
 
 use super::{
-    SLOTS, SPOKEN_HZ, Synthesizer,
+    Begun, SLOTS, SPOKEN_HZ, Synthesizer,
     part::{Outlet, PartVoice},
     speaker::Speaker,
+    together::{Together, worthwhile},
 };
 
 /// What to say and how.
@@ -27,6 +29,9 @@ pub(crate) struct Utterance {
 
 /// Said once at start, so that the first caller meets a warm model whose loudness is known.
 const WARM_UP: &str = "Good morning, how may I help you?";
+/// A reply whose listener has this much more sound in hand than the one who runs dry first waits for
+/// a step of its own.
+const AHEAD: Duration = Duration::from_secs(1);
 /// How far one part moves the loudness that is expected of its voice.
 const LEARNING: f32 = 0.2;
 
@@ -38,6 +43,7 @@ pub(crate) struct VoiceEngine<S: Synthesizer> {
     resampler: Resampler,
     /// How loud each voice is, by its name; one entry a voice.
     loudness: HashMap<String, f32>,
+    together: Together,
 }
 
 /// A reply and the part of it that is being said.
@@ -51,20 +57,50 @@ impl<S: Synthesizer> VoiceEngine<S> {
     pub(crate) fn new(model: S) -> Self {
         let resampler = Resampler::new(model.rate_hz(), SPOKEN_HZ);
         let seats = (0..SLOTS).map(|_| None).collect();
-        Self { model, seats, resampler, loudness: HashMap::new() }
+        Self { model, seats, resampler, loudness: HashMap::new(), together: Together::default() }
     }
 
-    /// Says a sentence to nobody.
+    /// Says a sentence to nobody, and finds out how many replies are best spoken together.
     pub(crate) fn warm_up(&mut self) -> Result<(), ModelError> {
         let voice = Voice::default();
         for _ in 0..2 {
-            let outlet = Outlet { resampler: self.resampler.clone(), loudness: None };
-            let mut part = PartVoice::begin(&mut self.model, WARM_UP.to_owned(), &voice, outlet)?;
-            while !part.advance(&mut self.model)? {}
+            let begun = self.model.begin(WARM_UP, &voice)?;
+            let mut part = self.part(WARM_UP.to_owned(), begun, &voice);
+            while let Some(sound) = self.model.next(part.begun_mut())? {
+                part.push(&sound);
+            }
             let (_, loudness) = part.end();
             self.learn(&voice.name, loudness);
         }
+        let most = self.model.most_together();
+        self.together = Together {
+            begin: worthwhile(most, |count| self.time_together(count).map(|(begin, _)| begin))?,
+            next: worthwhile(most, |count| self.time_together(count).map(|(_, next)| next))?,
+        };
+        tracing::debug!(begin = self.together.begin, next = self.together.next, "parts at a step");
         Ok(())
+    }
+
+    /// How long it takes to begin `count` equal parts, and to say the first stretch of each.
+    fn time_together(&mut self, count: usize) -> Result<(Duration, Duration), ModelError> {
+        let voice = Voice::default();
+        let start = Instant::now();
+        let begun = self.model.begin_together(&vec![(WARM_UP, &voice); count]);
+        let mut parts = begun.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let beginning = start.elapsed();
+        if let [alone] = &mut parts[..] {
+            self.model.next(&mut alone.part)?;
+        } else {
+            let mut parts: Vec<_> = parts.iter_mut().map(|begun| &mut begun.part).collect();
+            self.model.next_together(&mut parts)?;
+        }
+        Ok((beginning, start.elapsed().saturating_sub(beginning)))
+    }
+
+    fn part(&self, text: String, begun: Begun<S::Part>, voice: &Voice) -> PartVoice<S::Part> {
+        let loudness = self.loudness.get(&voice.name).copied();
+        let outlet = Outlet { resampler: self.resampler.clone(), loudness };
+        PartVoice::new(text, begun, self.model.rate_hz(), outlet)
     }
 
     fn learn(&mut self, voice: &str, loudness: Option<f32>) {
@@ -73,54 +109,111 @@ impl<S: Synthesizer> VoiceEngine<S> {
         *known += (loudness - *known) * LEARNING;
     }
 
-    /// The speaker who has something to say and whose listener runs dry first.
-    fn most_urgent(&self, active: &[SlotId]) -> Option<SlotId> {
+    /// The speaker who has something to say and whose listener runs dry first, and those that are
+    /// spoken at one go with it.
+    fn crew(&self, active: &[SlotId], now: Instant) -> Vec<SlotId> {
         let deadline =
             |&slot: &SlotId| Some((self.seats[slot].as_ref()?.speaker.deadline()?, slot));
-        active.iter().filter_map(deadline).min().map(|(_, slot)| slot)
+        let mut waiting: Vec<(Instant, SlotId)> = active.iter().filter_map(deadline).collect();
+        waiting.sort_unstable();
+        let Some(&(dry_at, leader)) = waiting.first() else { return Vec::new() };
+        let Some(leading) = &self.seats[leader] else { return Vec::new() };
+        let most = if leading.part.is_some() { self.together.next } else { self.together.begin };
+        let latest = dry_at.max(now) + AHEAD;
+        let joins = |&(dry_at, slot): &(Instant, SlotId)| {
+            let seat = self.seats[slot].as_ref()?;
+            (dry_at <= latest && self.goes_with(seat, leading)).then_some(slot)
+        };
+        let others = waiting.iter().skip(1).filter_map(joins).take(most - 1);
+        std::iter::once(leader).chain(others).collect()
     }
 
-    /// Says the next stretch of a slot's reply.
-    fn speak(&mut self, slot: SlotId, now: Instant) {
-        let Some(seat) = &mut self.seats[slot] else { return };
-        let spoken = match seat.part.take() {
-            None => self.begin(slot),
-            Some(part) => self.advance(slot, part, now),
-        };
-        if let (Err(error), Some(seat)) = (spoken, &mut self.seats[slot]) {
-            seat.speaker.failed(error);
+    /// Whether what is to be done for `seat` can be done at one go with what is to be done for
+    /// `leader`, without making that much longer.
+    fn goes_with(&self, seat: &Seat<S::Part>, leader: &Seat<S::Part>) -> bool {
+        match (&seat.part, &leader.part) {
+            (Some(part), Some(leader)) => self.model.goes_with(part.begun(), leader.begun()),
+            (None, None) => {
+                let (speaker, leader) = (&seat.speaker, &leader.speaker);
+                let is_as_fast = speaker.voice().speed.to_bits() == leader.voice().speed.to_bits();
+                is_as_fast && speaker.next_len() <= leader.next_len()
+            }
+            (Some(_), None) | (None, Some(_)) => false,
         }
     }
 
-    fn begin(&mut self, slot: SlotId) -> Result<(), ModelError> {
-        let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
-        let Some(text) = seat.speaker.next_part() else { return Ok(()) };
-        let voice = seat.speaker.voice();
-        let loudness = self.loudness.get(&voice.name).copied();
-        let outlet = Outlet { resampler: self.resampler.clone(), loudness };
-        seat.part = Some(PartVoice::begin(&mut self.model, text, voice, outlet)?);
-        Ok(())
+    /// Says the next stretch of each slot's reply, or begins the next part of each.
+    fn speak(&mut self, crew: &[SlotId], now: Instant) {
+        let part = |&slot: &SlotId| Some((slot, self.seats[slot].as_mut()?.part.take()?));
+        let parts: Vec<_> = crew.iter().filter_map(part).collect();
+        if parts.is_empty() { self.begin(crew) } else { self.advance(parts, now) }
     }
 
-    fn advance(
+    fn begin(&mut self, crew: &[SlotId]) {
+        let mut lines = Vec::with_capacity(crew.len());
+        for &slot in crew {
+            let Some(seat) = &mut self.seats[slot] else { continue };
+            let Some(text) = seat.speaker.next_part() else { continue };
+            lines.push((slot, text, seat.speaker.voice().clone()));
+        }
+        let begun = match &lines[..] {
+            [(_, text, voice)] => vec![self.model.begin(text, voice)],
+            lines => {
+                let lines: Vec<_> = lines.iter().map(|(_, text, v)| (text.as_str(), v)).collect();
+                self.model.begin_together(&lines)
+            }
+        };
+        for ((slot, text, voice), begun) in lines.into_iter().zip(begun) {
+            let begun = begun.map(|begun| self.part(text, begun, &voice));
+            let Some(seat) = &mut self.seats[slot] else { continue };
+            match begun {
+                Ok(part) => seat.part = Some(part),
+                Err(error) => seat.speaker.failed(error),
+            }
+        }
+    }
+
+    fn advance(&mut self, mut parts: Vec<(SlotId, PartVoice<S::Part>)>, now: Instant) {
+        let mut begun: Vec<_> = parts.iter_mut().map(|(_, part)| part.begun_mut()).collect();
+        let sounds = match &mut begun[..] {
+            [alone] => self.model.next(alone).map(|sound| vec![sound]),
+            begun => self.model.next_together(begun).map(|s| s.into_iter().map(Some).collect()),
+        };
+        match sounds {
+            Ok(sounds) => {
+                for ((slot, part), sound) in parts.into_iter().zip(sounds) {
+                    self.take(slot, part, sound.as_deref(), now);
+                }
+            }
+            Err(error) => {
+                for (slot, _) in parts {
+                    let Some(seat) = &mut self.seats[slot] else { continue };
+                    seat.speaker.failed(error.clone());
+                }
+            }
+        }
+    }
+
+    /// Takes the next stretch of a slot's part, or its end.
+    fn take(
         &mut self,
         slot: SlotId,
         mut part: PartVoice<S::Part>,
+        sound: Option<&[f32]>,
         now: Instant,
-    ) -> Result<(), ModelError> {
-        let said = part.advance(&mut self.model)?;
-        let Some(seat) = &mut self.seats[slot] else { return Ok(()) };
-        if !said {
+    ) {
+        let Some(seat) = &mut self.seats[slot] else { return };
+        if let Some(sound) = sound {
+            part.push(sound);
             seat.speaker.heard(&part.take_samples(), now);
             seat.part = Some(part);
-            return Ok(());
+            return;
         }
         let (spoken, loudness) = part.end();
         seat.speaker.heard(&spoken.samples, now);
         seat.speaker.end_part(spoken.words);
         let name = seat.speaker.voice().name.clone();
         self.learn(&name, loudness);
-        Ok(())
     }
 }
 
@@ -145,11 +238,16 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
             seat.speaker.listen(now, waker);
             hand_over(slot, &mut seat.speaker, slots);
         }
-        let Some(slot) = self.most_urgent(&active) else { return Progress::Idle };
-        slots.stepped(1);
-        self.speak(slot, now);
-        if let Some(seat) = &mut self.seats[slot] {
-            hand_over(slot, &mut seat.speaker, slots);
+        let crew = self.crew(&active, now);
+        if crew.is_empty() {
+            return Progress::Idle;
+        }
+        slots.stepped(crew.len());
+        self.speak(&crew, now);
+        for slot in crew {
+            if let Some(seat) = &mut self.seats[slot] {
+                hand_over(slot, &mut seat.speaker, slots);
+            }
         }
         Progress::More
     }
@@ -172,148 +270,6 @@ fn hand_over(slot: SlotId, speaker: &mut Speaker, slots: &mut Slots<SpeechPiece>
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use futures::{StreamExt, executor::block_on, stream};
-    use trunkline_audio::MediaTime;
-    use trunkline_inference::{Clause, Lane, Priority, SpeechStream};
-
-    use super::*;
-    use crate::voice::Begun;
-
-    /// Hums 100 ms a letter at 16 kHz, and fails at the word "bad".
-    struct Hum;
-
-    impl Synthesizer for Hum {
-        type Part = usize;
-
-        fn rate_hz(&self) -> u32 {
-            16_000
-        }
-        fn begin(&mut self, text: &str, _: &Voice) -> Result<Begun<usize>, ModelError> {
-            if text.contains("bad") {
-                return Err(ModelError::Engine { engine: "hum", reason: "bad".into() });
-            }
-            let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-            Ok(Begun { part: letters, weights: Vec::new() })
-        }
-        fn next(&mut self, letters: &mut usize) -> Result<Option<Vec<f32>>, ModelError> {
-            let Some(left) = letters.checked_sub(1) else { return Ok(None) };
-            *letters = left;
-            Ok(Some((0..1600).map(|n| (n as f32 * 0.1).sin() * 0.5).collect()))
-        }
-    }
-
-    fn lane() -> Lane<VoiceEngine<Hum>> {
-        Lane::start("hum", Priority::WithAudio, || {
-            let mut engine = VoiceEngine::new(Hum);
-            engine.warm_up()?;
-            Ok(engine)
-        })
-        .unwrap()
-    }
-
-    fn clause(text: &str) -> Clause {
-        Clause { text: text.to_owned(), speakable: text.to_owned() }
-    }
-
-    fn speak(lane: &Lane<VoiceEngine<Hum>>, texts: &[&str]) -> SpeechStream {
-        let clauses: Vec<_> = texts.iter().map(|text| Ok(clause(text))).collect();
-        let clauses: ClauseStream = Box::pin(stream::iter(clauses));
-        lane.open(Utterance { clauses, voice: Voice::default() })
-    }
-
-    fn heard(speech: SpeechStream) -> Vec<Result<SpeechPiece, ModelError>> {
-        block_on(speech.collect())
-    }
-
-    #[test]
-    fn every_clause_ends_after_its_own_audio_and_as_long_as_it() {
-        let (mut at, mut sounding, mut ended) = (MediaTime::ZERO, MediaTime::ZERO, Vec::new());
-        for piece in heard(speak(&lane(), &["Good morning,", "we are open. Come in!"])) {
-            match piece.unwrap() {
-                SpeechPiece::Audio(frame) => {
-                    assert_eq!((frame.rate_hz(), frame.at()), (24_000, at));
-                    assert_eq!(frame.duration(), Duration::from_millis(20));
-                    (at, sounding) = (frame.end(), sounding + MediaTime::from_ms(20));
-                }
-                SpeechPiece::ClauseEnd { clause, duration, words } => {
-                    assert_eq!(duration, sounding.to_duration());
-                    assert!(words.is_sorted_by_key(|w| w.end));
-                    assert!(words.iter().all(|w| w.end <= duration));
-                    ended.push((clause.text, words.len()));
-                    sounding = MediaTime::ZERO;
-                }
-            }
-        }
-        assert_eq!(ended, [("Good morning,".into(), 2), ("we are open. Come in!".into(), 5)]);
-        assert!((2800..3400).contains(&at.to_ms()), "{}", at.to_ms());
-    }
-
-    #[test]
-    fn a_clause_without_sound_still_ends() {
-        let pieces = heard(speak(&lane(), &["", "😀"]));
-        assert_eq!(pieces.len(), 2);
-        for piece in pieces {
-            let SpeechPiece::ClauseEnd { duration, .. } = piece.unwrap() else { panic!("audio") };
-            assert_eq!(duration, Duration::ZERO);
-        }
-    }
-
-    #[test]
-    fn a_failure_comes_after_what_was_said_and_ends_the_reply() {
-        let mut pieces = heard(speak(&lane(), &["good", "bad", "never"]));
-        assert!(matches!(pieces.pop(), Some(Err(ModelError::Engine { engine: "hum", .. }))));
-        assert!(matches!(pieces.pop(), Some(Ok(SpeechPiece::ClauseEnd { .. }))));
-        assert!(pieces.iter().all(|p| matches!(p, Ok(SpeechPiece::Audio(_)))));
-    }
-
-    #[test]
-    fn the_failure_of_whoever_makes_the_clauses_is_passed_on() {
-        let clauses: ClauseStream = Box::pin(stream::iter([
-            Ok(clause("hm")),
-            Err(ModelError::Stopped { engine: "llama" }),
-        ]));
-        let pieces = heard(lane().open(Utterance { clauses, voice: Voice::default() }));
-        assert!(matches!(pieces.last(), Some(Err(ModelError::Stopped { engine: "llama" }))));
-    }
-
-    #[test]
-    fn a_long_reply_is_spoken_whole_to_a_slow_listener() {
-        let text = "some words that follow each other ".repeat(40);
-        let mut speech = speak(&lane(), &[&text]);
-        let first = block_on(speech.next());
-        std::thread::yield_now();
-        let rest = heard(speech);
-        let Some(Ok(SpeechPiece::ClauseEnd { duration, words, .. })) = rest.last() else {
-            panic!("no end")
-        };
-        assert!(matches!(first, Some(Ok(SpeechPiece::Audio(_)))));
-        assert_eq!(rest.len() as u128, duration.as_millis() / 20);
-        assert_eq!(words.len(), 240);
-    }
-
-    #[test]
-    fn replies_interleave_rather_than_wait_for_each_other() {
-        let lane = lane();
-        let long = "many words and more ".repeat(200);
-        let held = speak(&lane, &[&long]);
-        let quick = heard(speak(&lane, &["hello"]));
-        assert!(matches!(quick.last(), Some(Ok(SpeechPiece::ClauseEnd { .. }))));
-        drop(held);
-    }
-
-    #[test]
-    fn words_are_those_of_the_chat_not_of_the_voice() {
-        let clause =
-            Clause { text: "It costs $5.".into(), speakable: "It costs five dollars.".into() };
-        let clauses: ClauseStream = Box::pin(stream::iter([Ok(clause)]));
-        let pieces = heard(lane().open(Utterance { clauses, voice: Voice::default() }));
-        let Some(Ok(SpeechPiece::ClauseEnd { words, .. })) = pieces.last() else {
-            panic!("no end")
-        };
-        let words: Vec<_> = words.iter().map(|w| w.word.as_str()).collect();
-        assert_eq!(words, ["It", "costs", "$5."]);
-    }
-}
+mod company_tests;
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use trunkline_audio::{MediaTime, Resampler};
-use trunkline_inference::{ModelError, Voice};
 
-use super::{Begun, SPOKEN_HZ, Synthesizer, finish::Finish, parts::pause_after, timing::word_ends};
+use super::{Begun, SPOKEN_HZ, finish::Finish, parts::pause_after, timing::word_ends};
 
 /// A part that is being said.
 pub(super) struct PartVoice<P> {
@@ -38,32 +37,30 @@ pub(super) struct Spoken {
 }
 
 impl<P> PartVoice<P> {
-    /// Has `model` begin with `text`.
-    pub(super) fn begin(
-        model: &mut impl Synthesizer<Part = P>,
-        text: String,
-        voice: &Voice,
-        outlet: Outlet,
-    ) -> Result<Self, ModelError> {
-        let begun = model.begin(&text, voice)?;
-        let rate_hz = model.rate_hz();
+    /// The part `text` that a model has begun to say at `rate_hz`.
+    pub(super) fn new(text: String, begun: Begun<P>, rate_hz: u32, outlet: Outlet) -> Self {
         let Outlet { resampler, loudness } = outlet;
         let lag = resampler.delay_samples();
         let finish = Finish::new(rate_hz, loudness);
-        Ok(Self { text, begun, rate_hz, finish, resampler, lag, samples: Vec::new(), taken: 0 })
+        Self { text, begun, rate_hz, finish, resampler, lag, samples: Vec::new(), taken: 0 }
     }
 
-    /// Has the model say the next stretch; true when all has been said.
-    pub(super) fn advance(
-        &mut self,
-        model: &mut impl Synthesizer<Part = P>,
-    ) -> Result<bool, ModelError> {
-        let Some(sound) = model.next(&mut self.begun.part)? else { return Ok(true) };
+    /// What the model remembers of it.
+    pub(super) fn begun(&self) -> &P {
+        &self.begun.part
+    }
+
+    /// What the model remembers of it, to say on.
+    pub(super) fn begun_mut(&mut self) -> &mut P {
+        &mut self.begun.part
+    }
+
+    /// Takes the next stretch of the model's sound.
+    pub(super) fn push(&mut self, sound: &[f32]) {
         let mut finished = Vec::with_capacity(sound.len());
-        self.finish.push(&sound, &mut finished);
+        self.finish.push(sound, &mut finished);
         self.resampler.process(&whole(&finished), &mut self.samples);
         self.leave_out_lag();
-        Ok(false)
     }
 
     /// What can be heard so far and was not taken before.

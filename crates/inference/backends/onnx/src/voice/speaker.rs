@@ -95,6 +95,11 @@ impl Speaker {
         (self.saying.is_some() && !resting).then_some(self.dry_at)
     }
 
+    /// How many letters and marks the part to say next has.
+    pub(super) fn next_len(&self) -> Option<usize> {
+        Some(self.saying.as_ref()?.parts.front()?.chars().count())
+    }
+
     /// The part to say next.
     pub(super) fn next_part(&mut self) -> Option<String> {
         self.saying.as_mut()?.parts.pop_front()
