@@ -25,6 +25,9 @@ pub struct GatewayConfig {
     /// Milliseconds from the end of a caller's speech to the reply within which a turn counts as
     /// on time in `trunkline_sla_compliance_ratio`. Default 2000, past which callers speak again.
     pub turn_slo_ms: u32,
+    /// Whether new calls, sessions and requests are refused while they would make turns of calls in
+    /// progress take longer than `turn_slo_ms` by the 95th percentile. Default true.
+    pub admission: bool,
 }
 
 impl Default for GatewayConfig {
@@ -33,6 +36,7 @@ impl Default for GatewayConfig {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_key_sha256: Vec::new(),
             turn_slo_ms: 2000,
+            admission: true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP face, the store and the journal.
 
 pub mod about;
+pub mod admissions;
 pub mod config;
 pub mod data_dir;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod store;
 mod timestamp;
 
 pub use about::{About, MachineAbout, ModelAbout};
+pub use admissions::Admissions;
 pub use config::{ApiConfig, FsyncDelay, GatewayConfig, KeyDigest, StoreConfig};
 pub use data_dir::DataDir;
 pub use error::GatewayError;

@@ -116,6 +116,13 @@ impl Refusal {
         Self { retry_after: Some(BUSY_RETRY), ..refusal.coded("rate_limit_exceeded") }
     }
 
+    /// The models have no time for more than the calls in progress.
+    pub(crate) fn overloaded(wait: Duration) -> Self {
+        let message = "the models are busy with calls in progress; try again";
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+        Self { retry_after: Some(wait), ..refusal.coded("rate_limit_exceeded") }
+    }
+
     /// A key's requests or tokens of the minute are used up.
     pub(crate) fn over_limit(what: Kind, wait: Duration) -> Self {
         let what = match what {

@@ -6,7 +6,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, Thread},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::schedule::{Claim, Cost, LaneId, Request, Schedule, Step};
@@ -19,6 +19,9 @@ pub struct Device(Arc<Mutex<Floor>>);
 struct Floor {
     schedule: Schedule,
     seats: BTreeMap<LaneId, Called>,
+    width: u32,
+    /// How long steps for callers took, all together.
+    worked: Duration,
 }
 
 /// Whom to wake, and whether it was told to go on.
@@ -31,7 +34,15 @@ impl Device {
     /// One on which `width` steps may run at once: 1 where each step takes all of it.
     pub fn new(width: NonZeroUsize) -> Self {
         let (schedule, seats) = (Schedule::new(width), BTreeMap::new());
-        Self(Arc::new(Mutex::new(Floor { schedule, seats })))
+        let width = u32::try_from(width.get()).unwrap_or(u32::MAX);
+        let worked = Duration::ZERO;
+        Self(Arc::new(Mutex::new(Floor { schedule, seats, width, worked })))
+    }
+
+    /// How long the device was at work for those who wait, since it began.
+    pub fn worked(&self) -> Duration {
+        let floor = self.floor();
+        floor.worked / floor.width
     }
 
     /// A place for the lane that runs on the current thread.
@@ -126,7 +137,10 @@ impl Seat {
         match self.state {
             State::Steps(request) => {
                 let mut floor = self.device.floor();
-                floor.schedule.done(now, self.lane);
+                let stepped = floor.schedule.done(now, self.lane);
+                if let (Some(stepped), Some(_)) = (stepped, request.claim.due()) {
+                    floor.worked += stepped.took;
+                }
                 floor.grant(now);
                 self.state = State::Away;
                 let is_met = request.left <= request.step.amount;
@@ -159,10 +173,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::schedule::Tenant;
@@ -213,6 +224,18 @@ mod tests {
             fourth.enter(now, STEP, &due(now, 900)),
             "the one that asked no more is in nobody's way"
         );
+    }
+
+    #[test]
+    fn the_time_that_steps_take_is_counted_unless_nobody_waits_for_them() {
+        let device = device(1);
+        let mut seat = device.seat();
+        let now = Instant::now();
+        assert!(seat.enter(now, STEP, &due(now, 10)));
+        seat.end_round(now + Duration::from_millis(7));
+        assert!(seat.enter(now, STEP, &[(Claim::batch(Tenant(0)), 1.0)]));
+        seat.end_round(now + Duration::from_millis(9));
+        assert_eq!(device.worked(), Duration::from_millis(7));
     }
 
     #[test]

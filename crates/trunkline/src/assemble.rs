@@ -149,6 +149,7 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
 /// Loads every configured model, telling `progress` of each. Blocks for seconds.
 pub(crate) fn models(
     config: &ModelsConfig,
+    device: Option<Device>,
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Models, Failure> {
     #[cfg(feature = "fakes")]
@@ -164,18 +165,17 @@ pub(crate) fn models(
         progress("end of turn", &config.end_of_turn);
         Some(end_of_turn(config)?)
     };
-    let device = device(config);
     progress("recognizer", &config.stt);
     let stt = speech_to_text(config, device.clone())?;
     progress("voice", &config.tts);
-    let tts = text_to_speech(config)?;
+    let tts = text_to_speech(config, device.clone())?;
     progress("language model", &config.llm);
     let llm = chat_model(config, device)?;
     Ok(Models { stt, llm, tts, vad, end_of_turn })
 }
 
 /// What the heavy models take in turn: a step of each uses all the processors that models may use.
-fn device(config: &ModelsConfig) -> Option<Device> {
+pub(crate) fn device(config: &ModelsConfig) -> Option<Device> {
     (!config.uses_gpu()).then(|| Device::new(NonZeroUsize::MIN))
 }
 
@@ -281,9 +281,12 @@ fn llama(_: &ModelsConfig, _: Option<Device>) -> Result<Arc<dyn ChatModel>, Fail
 }
 
 /// The voice.
-pub(crate) fn text_to_speech(config: &ModelsConfig) -> Result<Arc<dyn TextToSpeech>, Failure> {
+pub(crate) fn text_to_speech(
+    config: &ModelsConfig,
+    device: Option<Device>,
+) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let engine = engine(&config.tts, "voice", &[EngineKind::Piper, EngineKind::Kokoro])?;
-    onnx::voice(config, engine)
+    onnx::voice(config, engine, device)
 }
 
 fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
@@ -304,7 +307,7 @@ mod onnx {
     };
 
     use super::{
-        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
+        Arc, Device, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
         VoiceActivity, on_device,
     };
 
@@ -316,19 +319,22 @@ mod onnx {
     pub(super) fn voice(
         config: &ModelsConfig,
         engine: EngineKind,
+        device: Option<Device>,
     ) -> Result<Arc<dyn TextToSpeech>, Failure> {
         let runtime = runtime(config)?;
         let folder = config.dir.join(&config.tts);
         if engine == EngineKind::Kokoro {
             let kokoro = on_device(config, &config.tts, |gpu| {
                 let defaults = KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"));
-                let settings = KokoroConfig { threads: config.threads, gpu, ..defaults };
+                let device = device.clone();
+                let settings = KokoroConfig { threads: config.threads, gpu, device, ..defaults };
                 Kokoro::load(&runtime, &settings)
             })?;
             return Ok(Arc::new(kokoro));
         }
         let settings = PiperConfig {
             threads: config.threads,
+            device,
             ..PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
         };
         Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
@@ -351,10 +357,15 @@ mod onnx {
 #[cfg(not(feature = "onnx"))]
 mod onnx {
     use super::{
-        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
+        Arc, Device, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity,
+        not_built,
     };
 
-    pub(super) fn voice(_: &ModelsConfig, _: EngineKind) -> Result<Arc<dyn TextToSpeech>, Failure> {
+    pub(super) fn voice(
+        _: &ModelsConfig,
+        _: EngineKind,
+        _: Option<Device>,
+    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
         not_built("onnx")
     }
 

@@ -10,8 +10,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    About, DataDir, GatewayError, Intake, Journal, JournalTasks, MachineAbout, Metrics, Observers,
-    Operator, Readiness, RealtimeDesk, Server, SqliteStore, Store,
+    About, Admissions, DataDir, GatewayError, Intake, Journal, JournalTasks, MachineAbout, Metrics,
+    Observers, Operator, Readiness, RealtimeDesk, Server, SqliteStore, Store,
     openai::{Api, Named, Served},
     router,
 };
@@ -42,9 +42,11 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let desk = Desk::open(&config).await.map_err(Failure::unavailable)?;
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
+    let device = assemble::device(&config.models);
+    let shared = device.clone();
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
-        let models = assemble::models(&loading.models, &mut progress)?;
+        let models = assemble::models(&loading.models, shared, &mut progress)?;
         Ok::<_, Failure>((models, assemble::program_models(&loading.models, &mut progress)?))
     });
     let (models, others) = tokio::select! {
@@ -65,8 +67,13 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 
-    let front = Arc::new(Front { config, models, sessions, metrics: desk.metrics.clone() });
+    let (metrics, admissions) = (desk.metrics.clone(), desk.admissions.clone());
     let mut answering = JoinSet::new();
+    let mut watching = JoinSet::new();
+    if let Some(device) = device {
+        watching.spawn(admissions.clone().watch(device));
+    }
+    let front = Arc::new(Front { config, models, sessions, metrics, admissions });
     front.answer_until(&mut sip, &mut answering, stop.cancelled()).await;
     tracing::info!(
         calls = front.sessions.running(),
@@ -92,6 +99,7 @@ struct Desk {
     metrics: Metrics,
     api: Api,
     intake: Intake,
+    admissions: Admissions,
     observers: Arc<Observers>,
     journal_tasks: JournalTasks,
     http: std::net::SocketAddr,
@@ -118,7 +126,12 @@ impl Desk {
         let server = Server::bind(&config.gateway).await?;
         let http = server.address();
         let api = Api::new(&config.api);
-        let intake = Intake::new(&config.api, metrics.clone());
+        let admissions = if config.gateway.admission {
+            Admissions::new(Duration::from_millis(config.gateway.turn_slo_ms.into()))
+        } else {
+            Admissions::open()
+        };
+        let intake = Intake::new(&config.api, metrics.clone(), admissions.clone());
         let operator = Operator {
             store,
             journal: journal.clone(),
@@ -128,12 +141,26 @@ impl Desk {
             intake: intake.clone(),
             about: Arc::new(about(config)),
         };
-        let observers =
-            Arc::new(Observers::new(vec![Arc::new(journal), Arc::new(metrics.clone())]));
+        let observers = Arc::new(Observers::new(vec![
+            Arc::new(journal),
+            Arc::new(metrics.clone()),
+            Arc::new(admissions.clone()),
+        ]));
         let stop = CancellationToken::new();
         let mut serving = JoinSet::new();
         serving.spawn(server.run(router::router(operator, &config.gateway), stop.clone()));
-        Ok(Self { readiness, metrics, api, intake, observers, journal_tasks, http, serving, stop })
+        Ok(Self {
+            readiness,
+            metrics,
+            api,
+            intake,
+            admissions,
+            observers,
+            journal_tasks,
+            http,
+            serving,
+            stop,
+        })
     }
 
     async fn close(mut self) -> Result<(), Failure> {
@@ -174,6 +201,7 @@ struct Front {
     models: Models,
     sessions: Arc<Sessions>,
     metrics: Metrics,
+    admissions: Admissions,
 }
 
 impl Front {
@@ -204,8 +232,12 @@ impl Front {
             tracing::info!(to = call.to_uri(), "no agent answers this number");
             return call.reject(404, None).await;
         };
+        let id = CallId::new();
+        if let Err(wait) = self.admissions.call(id) {
+            return call.reject(503, Some(wait)).await;
+        }
         let plan = Plan {
-            call: CallId::new(),
+            call: id,
             wire_id: call.sip_call_id().to_owned(),
             from: call.from().to_owned(),
             to: call.to_uri().to_owned(),
@@ -214,6 +246,7 @@ impl Front {
             models: self.models.clone(),
         };
         if let Err(error) = call.ring().await {
+            self.admissions.gave_up(id);
             return tracing::info!(%error, "the caller went away before the call was answered");
         }
         match call.answer().await {
@@ -222,6 +255,7 @@ impl Front {
                 place.start(leg, plan);
             }
             Err(error) => {
+                self.admissions.gave_up(id);
                 tracing::info!(%error, "the call was not answered");
             }
         }

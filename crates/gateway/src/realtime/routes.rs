@@ -73,7 +73,8 @@ pub(crate) async fn connect(
     if upgrade.requested_protocols().any(|asked| asked == PROTOCOL) {
         upgrade.set_selected_protocol(HeaderValue::from_static(PROTOCOL));
     }
-    Ok(match api.realtime.enter() {
+    let has_room = meter.has_room_for_session();
+    Ok(match api.realtime.enter().filter(|_| has_room) {
         Some(place) => upgrade.on_upgrade(|socket| talk(socket, api, settings, meter, place)),
         None => upgrade.on_upgrade(|socket| {
             let message = "as many sessions as this server may have are under way; try again";

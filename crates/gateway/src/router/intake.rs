@@ -24,7 +24,7 @@ use self::{
     held::Held,
 };
 use super::guard::Caller;
-use crate::{ApiConfig, Metrics, refusal::Refusal};
+use crate::{Admissions, ApiConfig, Metrics, refusal::Refusal};
 
 /// The version of OpenAI's API that is spoken.
 const OPENAI_VERSION: &str = "2020-10-01";
@@ -38,6 +38,7 @@ pub struct Intake {
     answer_time: Duration,
     allowances: Arc<Allowances>,
     metrics: Metrics,
+    admissions: Admissions,
 }
 
 /// Takes note of what somebody's requests cost. In the extensions of every request of a program.
@@ -69,6 +70,11 @@ impl Meter {
         self.intake.take(self.caller).map(drop).map_err(|refused| refused.refusal)
     }
 
+    /// Whether the calls in progress leave room for a session.
+    pub(crate) fn has_room_for_session(&self) -> bool {
+        self.intake.admissions.session().is_ok()
+    }
+
     /// Until no more requests are taken.
     pub(crate) async fn closed(&self) {
         self.intake.closed.cancelled().await;
@@ -89,7 +95,7 @@ struct Refused {
 
 impl Intake {
     /// As `config` says.
-    pub fn new(config: &ApiConfig, metrics: Metrics) -> Self {
+    pub fn new(config: &ApiConfig, metrics: Metrics, admissions: Admissions) -> Self {
         let most = config.max_requests.max(1);
         Self {
             at_once: Arc::new(Semaphore::new(most as usize)),
@@ -98,11 +104,17 @@ impl Intake {
             answer_time: Duration::from_secs(config.timeout_seconds.into()),
             allowances: Arc::new(Allowances::new(config)),
             metrics,
+            admissions,
         }
     }
 
     fn admit(&self, caller: Caller) -> Result<Admitted, Refused> {
         let standing = self.take(caller)?;
+        if let Err(wait) = self.admissions.request() {
+            self.metrics.rate_limited(caller.name());
+            let refusal = Refusal::overloaded(wait);
+            return Err(Refused { refusal, standing: Box::new(standing) });
+        }
         let Ok(permit) = Arc::clone(&self.at_once).try_acquire_owned() else {
             self.metrics.rate_limited(caller.name());
             let refusal = Refusal::busy("as many requests are at work as may be; try again");
@@ -197,7 +209,7 @@ mod tests {
     fn intake(most: u32, seconds: u32) -> Intake {
         let config =
             ApiConfig { max_requests: most, timeout_seconds: seconds, ..ApiConfig::default() };
-        Intake::new(&config, Metrics::new(Duration::from_secs(2)))
+        Intake::new(&config, Metrics::new(Duration::from_secs(2)), Admissions::open())
     }
 
     /// A route that answers at once with a body that never ends, and one that never answers.

@@ -14,8 +14,8 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trunkline_gateway::{
-    ApiConfig, DataDir, GatewayConfig, GatewayError, Intake, Journal, JournalTasks, Metrics,
-    Operator, Readiness, Server, SqliteStore, Store,
+    Admissions, ApiConfig, DataDir, GatewayConfig, GatewayError, Intake, Journal, JournalTasks,
+    Metrics, Operator, Readiness, Server, SqliteStore, Store,
     journal::{Entry, Recovered},
     openai::Api,
     router::router,
@@ -168,7 +168,7 @@ impl Face {
     ) -> Self {
         let world = World::start(path).await;
         let readiness = Readiness::new(&["models", "sip"]);
-        let intake = Intake::new(api, world.metrics.clone());
+        let intake = Intake::new(api, world.metrics.clone(), Admissions::open());
         let api = Api::new(api);
         let operator = Operator {
             store: Arc::clone(&world.store),

@@ -16,14 +16,14 @@ pub(super) enum Rank {
     Aged(Instant, LaneId),
     /// Can still be met: the least slack first, then the tenant that was given least.
     Hopeful(i64, u32, LaneId),
-    /// Too late: the longest waiting first.
-    Late(Instant, LaneId),
+    /// Too late: the least work left first, as that keeps the fewest waiting (Smith 1956).
+    Late(Duration, Instant, LaneId),
 }
 
 impl Rank {
     pub(super) fn lane(self) -> LaneId {
         match self {
-            Self::Aged(_, lane) | Self::Hopeful(_, _, lane) | Self::Late(_, lane) => lane,
+            Self::Aged(_, lane) | Self::Hopeful(_, _, lane) | Self::Late(_, _, lane) => lane,
         }
     }
 }
@@ -37,7 +37,10 @@ pub(super) fn rank(schedule: &Schedule, now: Instant, lane: LaneId) -> Option<Ra
         return Some(Rank::Hopeful(slack / EQUAL_MICROS, round, lane));
     }
     let is_aged = now.saturating_duration_since(asked.since) >= PATIENCE;
-    Some(if is_aged { Rank::Aged(asked.since, lane) } else { Rank::Late(asked.since, lane) })
+    if is_aged {
+        return Some(Rank::Aged(asked.since, lane));
+    }
+    Some(Rank::Late(schedule.work_left(lane, &asked.request), asked.since, lane))
 }
 
 /// From `now` to `then` in microseconds, negative when it is past.

@@ -11,7 +11,7 @@ use std::{
 
 use ort::{session::Session, value::TensorRef};
 use trunkline_inference::{
-    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
+    ClauseStream, Device, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
 };
 
 use self::{phonemes::Phonemizer, symbols::token_ids};
@@ -43,13 +43,22 @@ pub struct KokoroConfig {
     pub espeak: PathBuf,
     /// Whether to run on an NVIDIA GPU; the default is no.
     pub gpu: bool,
+    /// The device that it shares with other lanes. Default none: it steps whenever it has work.
+    pub device: Option<Device>,
 }
 
 impl KokoroConfig {
     /// The defaults for `model` and the folder `voices`.
     pub fn new(model: impl Into<PathBuf>, voices: impl Into<PathBuf>) -> Self {
         let (model, voices) = (model.into(), voices.into());
-        Self { model, voices, threads: 1, espeak: PathBuf::from("espeak-ng"), gpu: false }
+        Self {
+            model,
+            voices,
+            threads: 1,
+            espeak: PathBuf::from("espeak-ng"),
+            gpu: false,
+            device: None,
+        }
     }
 }
 
@@ -69,7 +78,8 @@ impl Kokoro {
         let voices = voice_names(&config.voices)?;
         let names = voices.clone();
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, Priority::BehindAudio, move || {
+        let device = config.device.clone();
+        let lane = Lane::start_on(device, ENGINE, Priority::BehindAudio, move || {
             let mut engine = VoiceEngine::new(Model::open(&runtime, config, names)?);
             engine.warm_up()?;
             Ok(engine)

@@ -9,7 +9,7 @@ mod voice_file;
 use std::{path::PathBuf, sync::Arc};
 
 use trunkline_inference::{
-    ClauseStream, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
+    ClauseStream, Device, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
 };
 
 use self::{
@@ -40,13 +40,15 @@ pub struct PiperConfig {
     pub threads: usize,
     /// The espeak-ng program, `espeak-ng` by default: found in PATH, or a whole path.
     pub espeak: PathBuf,
+    /// The device that it shares with other lanes. Default none: it steps whenever it has work.
+    pub device: Option<Device>,
 }
 
 impl PiperConfig {
     /// The defaults for the voice in `model` and `config`.
     pub fn new(model: impl Into<PathBuf>, config: impl Into<PathBuf>) -> Self {
         let (model, config) = (model.into(), config.into());
-        Self { model, config, threads: 1, espeak: PathBuf::from("espeak-ng") }
+        Self { model, config, threads: 1, espeak: PathBuf::from("espeak-ng"), device: None }
     }
 }
 
@@ -65,7 +67,8 @@ impl Piper {
         let file = VoiceFile::read(&config.config)?;
         let voices = vec![file.name()];
         let (runtime, config) = (runtime.clone(), config.clone());
-        let lane = Lane::start(ENGINE, Priority::BehindAudio, move || {
+        let device = config.device.clone();
+        let lane = Lane::start_on(device, ENGINE, Priority::BehindAudio, move || {
             let mut engine = VoiceEngine::new(Model::open(&runtime, &config, file)?);
             engine.warm_up()?;
             Ok(engine)
@@ -167,6 +170,10 @@ impl Synthesizer for Model {
             Ok(Begun { part, weights: spelled.weights })
         };
         spelled.into_iter().map(|spelled| spelled.and_then(&mut begun)).collect()
+    }
+
+    fn work(&self, part: &Latent) -> f64 {
+        part.work()
     }
 
     fn goes_with(&self, part: &Latent, leader: &Latent) -> bool {

@@ -39,6 +39,10 @@ pub(crate) trait Synthesizer {
     fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError>;
     /// The next stretch of the part's sound, -1..=1; none when it has been said.
     fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError>;
+    /// How much work that stretch is, in any unit.
+    fn work(&self, _part: &Self::Part) -> f64 {
+        1.0
+    }
 
     /// How many parts of different replies it can begin, or say a stretch of, at one go. A model that
     /// says 1, as by default, needs none of the following.

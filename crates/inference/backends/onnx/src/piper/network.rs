@@ -54,6 +54,14 @@ pub(crate) struct Frames {
 }
 
 impl Latent {
+    /// The frames of the next stretch.
+    pub(super) fn work(&self) -> f64 {
+        match self {
+            Self::Frames(frames) => frames.next.min(frames.count - frames.said) as f64,
+            Self::Sound(_) => 0.0,
+        }
+    }
+
     /// Whether a stretch of this can be made together with the next one of `leader`.
     pub(super) fn goes_with(&self, leader: &Self) -> bool {
         let (Self::Frames(own), Self::Frames(leader)) = (self, leader) else { return false };

@@ -10,6 +10,7 @@ use std::{
 use trunkline_audio::Resampler;
 use trunkline_inference::{
     ClauseStream, Engine, ModelError, Progress, SlotId, Slots, SpeechPiece, Voice,
+    schedule::{Claim, Step},
 };
 
 use super::{
@@ -142,6 +143,21 @@ impl<S: Synthesizer> VoiceEngine<S> {
         }
     }
 
+    /// What the crew's step takes of the device, and for whom.
+    fn demand(&self, crew: &[SlotId]) -> (Step, Vec<(Claim, f64)>) {
+        let seats = || crew.iter().filter_map(|&slot| self.seats[slot].as_ref());
+        let begins = seats().all(|seat| seat.part.is_none());
+        let work = |seat: &Seat<S::Part>| match &seat.part {
+            Some(part) => self.model.work(part.begun()),
+            None => seat.speaker.next_len().unwrap_or_default() as f64,
+        };
+        let amount: f64 = seats().map(work).sum();
+        // Who begins is heard one step later.
+        let left = if begins { 2.0 * amount } else { amount };
+        let claims = seats().map(|seat| (seat.speaker.claim(), left)).collect();
+        (Step { kind: u8::from(begins), amount }, claims)
+    }
+
     /// Says the next stretch of each slot's reply, or begins the next part of each.
     fn speak(&mut self, crew: &[SlotId], now: Instant) {
         let part = |&slot: &SlotId| Some((slot, self.seats[slot].as_mut()?.part.take()?));
@@ -240,6 +256,10 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
         }
         let crew = self.crew(&active, now);
         if crew.is_empty() {
+            return Progress::Idle;
+        }
+        let (step, claims) = self.demand(&crew);
+        if !slots.may_step(step, &claims) {
             return Progress::Idle;
         }
         slots.stepped(crew.len());

@@ -8,7 +8,10 @@ use std::{
 };
 
 use trunkline_audio::{Frame, MediaTime};
-use trunkline_inference::{Clause, ClauseStream, ModelError, SpeechPiece, Voice};
+use trunkline_inference::{
+    Clause, ClauseStream, ModelError, SpeechPiece, Voice,
+    schedule::{Claim, Promise, Promises, Tenant},
+};
 
 use super::{SPOKEN_HZ, parts::parts, timing::align};
 
@@ -93,6 +96,14 @@ impl Speaker {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let resting = self.pieces.len() >= UNSPOKEN_PIECES;
         (self.saying.is_some() && !resting).then_some(self.dry_at)
+    }
+
+    /// For whom the next part is said: a first clause is due before the caller notices, what follows
+    /// before the caller has heard all there is.
+    pub(super) fn claim(&self) -> Claim {
+        let promise =
+            if self.at > MediaTime::ZERO { Promise::NextClause } else { Promise::FirstClause };
+        Claim::live(Tenant(0), Promises::default().due(promise, self.dry_at))
     }
 
     /// How many letters and marks the part to say next has.

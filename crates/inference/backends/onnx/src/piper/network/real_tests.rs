@@ -69,7 +69,8 @@ fn real_parts_said_together_sound_as_if_alone() {
     let texts = [text(60, 0), text(24, 1), text(41, 2), text(35, 3)];
     let mut singly: Vec<Vec<f32>> = Vec::new();
     for text in &texts {
-        let mut latent = network.front(std::slice::from_ref(text), SILENT_NOISE).unwrap().pop().unwrap();
+        let mut latent =
+            network.front(std::slice::from_ref(text), SILENT_NOISE).unwrap().pop().unwrap();
         singly.push(alone(&mut network, &mut latent));
     }
     let mut latents = network.front(&texts, SILENT_NOISE).unwrap();
