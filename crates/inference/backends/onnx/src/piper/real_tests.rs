@@ -108,5 +108,9 @@ fn real_clauses_are_equally_loud() {
     for _ in 0..3 {
         let levels: Vec<f64> = said(&piper).iter().map(|clause| loudness(clause)).collect();
         println!("{levels:.1?}");
+        let mut sorted = levels.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted[levels.len() / 2];
+        assert!(levels.iter().all(|level| (level - middle).abs() < 1.5), "{levels:.1?} dBFS");
     }
 }
