@@ -134,6 +134,7 @@ def load_kokoro(models, single):
 
 
 def serve_peer(load, models, single, pipe):
+    os.nice(5)  # As Trunkline's voices are.
     speak = load(models, single)
     for _ in speak("Good morning, how may I help you?"):
         pass
@@ -173,10 +174,12 @@ def listen_to(engine, texts, delay, results):
     time.sleep(delay)
     for text in texts:
         began, pieces = engine.speak(text)
-        dry, gaps = pieces[0][0], 0
+        # Who runs dry has not caught up before a tenth of a second: small pieces are not so many gaps.
+        dry, gaps, since = pieces[0][0], 0, 1
         for came, seconds in pieces:
-            gaps += came > dry
-            dry = max(dry, came) + seconds
+            if came > dry:
+                gaps, since = gaps + (since > 0.1), 0
+            dry, since = max(dry, came) + seconds, since + seconds
         results.append((pieces[0][0] - began, gaps, sum(seconds for _, seconds in pieces)))
         time.sleep(max(0, dry + 0.5 - time.perf_counter()))
 

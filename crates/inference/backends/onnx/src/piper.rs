@@ -1,6 +1,8 @@
 //! Piper: the voice for machines without a GPU. Sounds come from espeak-ng, a separate process.
 
 mod graph;
+#[cfg(target_arch = "x86_64")]
+mod hifigan;
 mod network;
 mod phonemes;
 mod stretch;
@@ -42,13 +44,16 @@ pub struct PiperConfig {
     pub espeak: PathBuf,
     /// The device that it shares with other lanes. Default none: it steps whenever it has work.
     pub device: Option<Device>,
+    /// Whether to run on an NVIDIA GPU; the default is no.
+    pub gpu: bool,
 }
 
 impl PiperConfig {
     /// The defaults for the voice in `model` and `config`.
     pub fn new(model: impl Into<PathBuf>, config: impl Into<PathBuf>) -> Self {
         let (model, config) = (model.into(), config.into());
-        Self { model, config, threads: 1, espeak: PathBuf::from("espeak-ng"), device: None }
+        let espeak = PathBuf::from("espeak-ng");
+        Self { model, config, threads: 1, espeak, device: None, gpu: false }
     }
 }
 
@@ -100,7 +105,7 @@ pub(crate) struct Model {
 impl Model {
     fn open(runtime: &Runtime, config: &PiperConfig, file: VoiceFile) -> Result<Self, ModelError> {
         let espeak = Espeak::start(&config.espeak, &file.espeak.voice)?;
-        let network = Network::open(runtime, &config.model, config.threads)?;
+        let network = Network::open(runtime, config)?;
         Ok(Self { network, file, espeak })
     }
 }
@@ -186,48 +191,4 @@ impl Synthesizer for Model {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testbed;
-
-    fn config() -> PiperConfig {
-        let folder = testbed::model("piper-en_US-joe-medium");
-        PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
-    }
-
-    #[test]
-    #[ignore = "needs models"]
-    fn real_speech_is_levelled_and_as_long_as_it_says() {
-        let piper = Piper::load(&testbed::runtime(), &config()).unwrap();
-        assert_eq!(piper.voices(), ["en_US-joe-medium"]);
-        testbed::check_voice(&piper, "en_US-joe-medium");
-    }
-
-    #[test]
-    #[ignore = "needs models"]
-    fn real_speech_is_shorter_when_spoken_faster() {
-        let runtime = testbed::runtime();
-        let file = VoiceFile::read(&config().config).unwrap();
-        let mut model = Model::open(&runtime, &config(), file).unwrap();
-        let mut length = |speed| {
-            let voice = Voice { name: String::new(), speed };
-            let mut part = model.begin("We are open from Monday to Friday.", &voice).unwrap().part;
-            let mut samples = 0;
-            while let Some(sound) = model.next(&mut part).unwrap() {
-                samples += sound.len();
-            }
-            samples
-        };
-        // The voice chooses its pace a little by chance.
-        let (slow, fast) = (length(0.5), length(2.0));
-        assert!(slow > fast * 2, "{slow} {fast}");
-    }
-
-    #[test]
-    #[ignore = "needs models"]
-    fn real_voice_without_espeak_says_what_to_install() {
-        let config = PiperConfig { espeak: "/nowhere/espeak-ng".into(), ..config() };
-        let error = Piper::load(&testbed::runtime(), &config).err().unwrap();
-        assert!(error.to_string().contains("install the package espeak-ng"), "{error}");
-    }
-}
+mod real_tests;

@@ -81,6 +81,11 @@ impl Runtime {
         self.builder(threads)?.commit_from_memory(model)
     }
 
+    /// Opens a model that lies in memory to run on an NVIDIA GPU, as [`open_on_gpu`](Self::open_on_gpu).
+    pub(crate) fn open_bytes_on_gpu(&self, model: &[u8], threads: usize) -> ort::Result<Session> {
+        on_gpu(self.builder(threads)?)?.commit_from_memory(model)
+    }
+
     fn builder(&self, threads: usize) -> ort::Result<SessionBuilder> {
         let builder = Session::builder(&self.environment)?
             .with_intra_threads(threads.max(1))?

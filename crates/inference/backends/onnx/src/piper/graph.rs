@@ -6,7 +6,13 @@
 //! the head is dear and looks about a frame around. The cuts are made in the protobuf encoding itself
 //! (ONNX's `ModelProto`), of which little is needed: fields are copied as they are, or left out.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod layers;
+mod protobuf;
+
 use std::collections::HashSet;
+
+use self::protobuf::{Field, fields, named};
 
 /// The weight of the trunk's first layer, by which the first cut is found.
 const TRUNK_WEIGHT: &str = "dec.conv_pre.weight";
@@ -146,81 +152,6 @@ impl<'m> Node<'m> {
     }
 }
 
-/// A field of a protobuf message.
-#[derive(Clone, Copy)]
-struct Field<'m> {
-    number: u64,
-    /// The field as it was read; none for one to be written anew, with a length before its bytes.
-    whole: Option<&'m [u8]>,
-    /// What it holds, where that is bytes or a message.
-    bytes: &'m [u8],
-}
-
-impl Field<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        if let Some(whole) = self.whole {
-            out.extend_from_slice(whole);
-            return;
-        }
-        write_varint(self.number << 3 | 2, out);
-        write_varint(self.bytes.len() as u64, out);
-        out.extend_from_slice(self.bytes);
-    }
-}
-
-fn named(message: &[u8], number: u64) -> Option<&[u8]> {
-    fields(message)?.into_iter().find(|f| f.number == number).map(|f| f.bytes)
-}
-
-/// The fields of a message in order; none where it is not one.
-fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
-    let mut fields = Vec::new();
-    let mut rest = message;
-    while !rest.is_empty() {
-        let start = rest;
-        let key = varint(&mut rest)?;
-        let bytes = match key & 7 {
-            0 => varint(&mut rest).map(|_| &[][..])?,
-            1 => take(&mut rest, 8)?,
-            2 => {
-                let len = varint(&mut rest)?;
-                take(&mut rest, usize::try_from(len).ok()?)?
-            }
-            5 => take(&mut rest, 4)?,
-            _ => return None,
-        };
-        let whole = start.get(..start.len() - rest.len());
-        fields.push(Field { number: key >> 3, whole, bytes });
-    }
-    Some(fields)
-}
-
-fn take<'m>(rest: &mut &'m [u8], len: usize) -> Option<&'m [u8]> {
-    let (taken, left) = rest.split_at_checked(len)?;
-    *rest = left;
-    Some(taken)
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *take(rest, 1)?.first()?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn write_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -318,15 +249,6 @@ mod tests {
             model[at] = byte;
             model.truncate(end.max(1));
             let _halves = cut(&model);
-        }
-
-        #[test]
-        fn numbers_of_any_size_are_read_as_written(value in any::<u64>()) {
-            let mut out = Vec::new();
-            write_varint(value, &mut out);
-            let mut rest = &out[..];
-            prop_assert_eq!(varint(&mut rest), Some(value));
-            prop_assert!(rest.is_empty());
         }
     }
 }

@@ -1,14 +1,15 @@
 //! A Piper voice's network: sentences' latent frames at once, then their sound stretch by stretch.
 
-use std::path::Path;
-
 use ort::{session::Session, value::TensorRef};
 use trunkline_inference::ModelError;
 
 use super::{
+    PiperConfig,
     graph::{Cuts, cut},
     stretch::{Stretch, columns},
 };
+#[cfg(target_arch = "x86_64")]
+use super::{graph::layers::layers, hifigan::HifiGan};
 use crate::runtime::{Runtime, corrupt};
 
 /// Frames of the first stretch, about 280 ms of sound: what stands between a text and its voice.
@@ -16,10 +17,17 @@ const FIRST_FRAMES: usize = 24;
 /// Frames of the longest stretch, about 1.5 s. Each is twice as long as the one before up to here.
 const MOST_FRAMES: usize = 128;
 
+/// Frames of the trial that decides whether two decoders sound the same.
+#[cfg(target_arch = "x86_64")]
+const TRIAL_FRAMES: usize = 40;
+/// Samples that differ by no more sound the same: -80 dBFS, below what 14 bits of a telephone hold.
+#[cfg(target_arch = "x86_64")]
+const SAME: f32 = 1e-4;
+
 /// The network, cut in pieces where it can be.
 pub(super) enum Network {
     /// Sound stretch by stretch, of several parts together.
-    Cut(Pieces),
+    Cut(Box<Pieces>),
     /// Sound all at once.
     Whole(Session),
 }
@@ -32,6 +40,9 @@ pub(super) struct Pieces {
     trunk: Session,
     /// Features to sound.
     head: Session,
+    /// Both, made for this processor.
+    #[cfg(target_arch = "x86_64")]
+    swift: Option<HifiGan>,
 }
 
 /// A part of a clause between symbols and sound.
@@ -75,17 +86,26 @@ impl Latent {
 
 impl Network {
     /// Opens the model at `path`, cut in pieces unless it is built in an unknown way.
-    pub(super) fn open(runtime: &Runtime, path: &Path, threads: usize) -> Result<Self, ModelError> {
+    ///
+    /// On a GPU, it is the runtime that decodes; else the decoder made for this processor, if there is
+    /// one.
+    pub(super) fn open(runtime: &Runtime, config: &PiperConfig) -> Result<Self, ModelError> {
+        let PiperConfig { model: path, threads, gpu, .. } = config;
         let bytes =
             std::fs::read(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
         if let Some(cuts) = cut(&bytes) {
-            match Pieces::open(runtime, &cuts, threads) {
-                Ok(pieces) => return Ok(Self::Cut(pieces)),
+            match Pieces::open(runtime, &cuts, *threads, *gpu) {
+                Ok(mut pieces) => {
+                    if !gpu {
+                        pieces.hasten(&bytes);
+                    }
+                    return Ok(Self::Cut(Box::new(pieces)));
+                }
                 Err(error) => tracing::debug!(%error, "the voice cannot be cut in pieces"),
             }
         }
         tracing::info!(path = %path.display(), "the voice is said in whole sentences");
-        let session = runtime.open_bytes(&bytes, threads).map_err(|e| corrupt(path, e))?;
+        let session = runtime.open_bytes(&bytes, *threads).map_err(|e| corrupt(path, e))?;
         Ok(Self::Whole(session))
     }
 
@@ -185,17 +205,60 @@ impl Frames {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Frames {
+    fn sound(&self, stretch: &Stretch, decoder: &mut HifiGan) -> Vec<f32> {
+        let Stretch { trunk, head, .. } = stretch;
+        let width = self.values.len() / self.count;
+        let row = |frame| (0..width).map(move |value| self.values[value * self.count + frame]);
+        let rows: Vec<f32> = trunk.clone().flat_map(row).collect();
+        let a_frame = decoder.trunk(&rows, width).len() / trunk.len();
+        let seen = (head.start - trunk.start) * a_frame..(head.end - trunk.start) * a_frame;
+        said(&decoder.head(seen), stretch)
+    }
+}
+
 impl Pieces {
-    fn open(runtime: &Runtime, cuts: &Cuts, threads: usize) -> ort::Result<Self> {
+    fn open(runtime: &Runtime, cuts: &Cuts, threads: usize, gpu: bool) -> ort::Result<Self> {
+        let open = if gpu { Runtime::open_bytes_on_gpu } else { Runtime::open_bytes };
         Ok(Self {
-            front: runtime.open_bytes(&cuts.front, threads)?,
-            trunk: runtime.open_bytes(&cuts.trunk, threads)?,
-            head: runtime.open_bytes(&cuts.head, threads)?,
+            front: open(runtime, &cuts.front, threads)?,
+            trunk: open(runtime, &cuts.trunk, threads)?,
+            head: open(runtime, &cuts.head, threads)?,
+            #[cfg(target_arch = "x86_64")]
+            swift: None,
         })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn hasten(&mut self, _model: &[u8]) {}
+
+    /// Takes the decoder made for this processor, if it sounds as the runtime's does.
+    #[cfg(target_arch = "x86_64")]
+    fn hasten(&mut self, model: &[u8]) {
+        let Some(layers) = layers(model) else { return };
+        let width = layers.get("dec.conv_pre.weight").and_then(|layer| layer.shape.get(1));
+        let (Some(&width), Some(swift)) = (width, HifiGan::new(&layers)) else { return };
+        let values: Vec<f32> = (0..width * TRIAL_FRAMES).map(|n| (n as f32 * 0.7).sin()).collect();
+        let frames = Frames { values, count: TRIAL_FRAMES, said: 0, next: FIRST_FRAMES };
+        let stretch = [Stretch::alone(0, TRIAL_FRAMES, TRIAL_FRAMES)];
+        let Ok(reference) = self.sound(&[&frames], &stretch) else { return };
+        self.swift = Some(swift);
+        let sound = self.sound(&[&frames], &stretch).unwrap_or_default();
+        let furthest = furthest(&sound.concat(), &reference.concat());
+        tracing::debug!(furthest, "the decoder made for this processor, against the runtime's");
+        if furthest > SAME {
+            self.swift = None;
+        }
     }
 
     /// The sound of a stretch of each part; the stretches see equally many frames.
     fn sound(&mut self, parts: &[&Frames], stretches: &[Stretch]) -> ort::Result<Vec<Vec<f32>>> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(swift) = &mut self.swift {
+            let sound = |(part, stretch): (&&Frames, &Stretch)| part.sound(stretch, swift);
+            return Ok(parts.iter().zip(stretches).map(sound).collect());
+        }
         let Some(first) = stretches.first() else { return Ok(Vec::new()) };
         let (trunk_sees, head_sees) = (first.trunk.len(), first.head.len());
         let mut seen = Vec::new();
@@ -227,6 +290,14 @@ fn said(sound: &[f32], Stretch { head, says, .. }: &Stretch) -> Vec<f32> {
     let samples_a_frame = sound.len() / head.len();
     let start = (says.start - head.start) * samples_a_frame;
     sound[start..start + says.len() * samples_a_frame].to_vec()
+}
+
+/// The largest difference; without end where one is longer or no number.
+#[cfg(any(test, target_arch = "x86_64"))]
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    let furthest = apart.fold(0.0, |most: f32, d| if d > most || d.is_nan() { d } else { most });
+    if a.len() == b.len() && furthest.is_finite() { furthest } else { f32::INFINITY }
 }
 
 #[cfg(test)]

@@ -14,6 +14,13 @@ const CEILING: f32 = 0.98;
 const SILENCE: f32 = 0.0025;
 /// A model that is quieter than this has said nothing.
 const NOTHING: f32 = 1e-4;
+/// How many spoken steps what is known of a voice counts for, beside those of the part itself: 100 ms.
+const KNOWN_STEPS: f32 = 20.0;
+/// Steps of a part that are looked at before the first leaves: 250 ms, less than any voice's first
+/// stretch, so that nobody waits for them. A part louder than most ("Sure,") is brought down at once.
+const FORESEEN_STEPS: usize = 50;
+/// Steps softer than this part of the voice's loudness, -20 dB, are no speech.
+const SPOKEN: f32 = 0.1;
 /// Loudness is looked at in steps of 5 ms: 200 a second.
 const STEPS_PER_S: u32 = 200;
 /// Steps kept before the first sound: 5 ms, for soft onsets. More, and every reply starts later.
@@ -25,10 +32,11 @@ const FADE_STEPS: usize = 2;
 
 /// The finish of one part of a clause.
 ///
-/// With a loudness known from earlier parts, sound leaves as it comes; without, when all is there.
+/// With a loudness known from earlier parts, sound leaves as it comes, at a gain that follows what the
+/// part itself turns out to be; without, when all is there.
 pub(super) struct Finish {
     step: usize,
-    gain: Option<f32>,
+    level: Option<Level>,
     /// Sound that waits for a whole step, or for the gain.
     waiting: VecDeque<f32>,
     /// Silence before the first sound.
@@ -47,7 +55,7 @@ impl Finish {
     pub(super) fn new(rate_hz: u32, loudness: Option<f32>) -> Self {
         Self {
             step: (rate_hz / STEPS_PER_S).max(1) as usize,
-            gain: loudness.map(gain),
+            level: loudness.map(Level::expected),
             waiting: VecDeque::new(),
             lead: VecDeque::new(),
             held: Vec::new(),
@@ -60,21 +68,33 @@ impl Finish {
     /// Takes `samples` and appends to `out` what can leave.
     pub(super) fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         self.waiting.extend(samples);
-        if let Some(gain) = self.gain {
-            while self.waiting.len() >= self.step {
-                self.take_step(gain, out);
+        if let Some(mut level) = self.level.take() {
+            if self.loudness.is_empty() {
+                if self.waiting.len() < FORESEEN_STEPS * self.step {
+                    self.level = Some(level);
+                    return;
+                }
+                level.foresee(self.waiting.make_contiguous(), self.step);
             }
+            while self.waiting.len() >= self.step {
+                self.take_step(&mut level, out);
+            }
+            self.level = Some(level);
         }
     }
 
     /// Appends the rest to `out`, and tells how loud the voice was, if it said anything.
     pub(super) fn end(mut self, out: &mut Vec<f32>) -> Option<f32> {
-        let gain = self.gain.or_else(|| {
+        let mut level = self.level.take().or_else(|| {
             let samples = self.waiting.make_contiguous();
-            spoken_loudness(&samples.chunks(self.step).map(rms).collect::<Vec<_>>()).map(gain)
+            let loudness = samples.chunks(self.step).map(rms).collect::<Vec<_>>();
+            spoken_loudness(&loudness).map(Level::measured)
         })?;
+        if self.loudness.is_empty() {
+            level.foresee(self.waiting.make_contiguous(), self.step);
+        }
         while !self.waiting.is_empty() {
-            self.take_step(gain, out);
+            self.take_step(&mut level, out);
         }
         self.held.truncate(self.sound_end + TAIL_STEPS * self.step);
         let fade = (FADE_STEPS * self.step).min(self.held.len());
@@ -86,14 +106,16 @@ impl Finish {
         spoken_loudness(&self.loudness)
     }
 
-    fn take_step(&mut self, gain: f32, out: &mut Vec<f32>) {
+    fn take_step(&mut self, level: &mut Level, out: &mut Vec<f32>) {
         let len = self.step.min(self.waiting.len());
         let mut samples: Vec<f32> = self.waiting.drain(..len).collect();
         let loudness = rms(&samples);
         self.loudness.push(loudness);
+        let (before, gain) = (level.gain, level.next(loudness));
         let sounds = loudness * gain > SILENCE;
-        for sample in &mut samples {
-            *sample = limit(*sample * gain);
+        for (n, sample) in (1_u16..).zip(&mut samples) {
+            let along = f32::from(n) / len as f32;
+            *sample = limit(*sample * (before + (gain - before) * along));
         }
         if self.held.is_empty() && !sounds {
             self.lead.extend(samples);
@@ -119,6 +141,56 @@ impl Finish {
             self.left += 1;
         }
         self.sound_end = self.sound_end.saturating_sub(count);
+    }
+}
+
+/// How loud a part is taken to be, and the gain that follows from it.
+struct Level {
+    gain: f32,
+    known: f32,
+    /// The power of the steps spoken, those that stand for what is known among them.
+    power: f32,
+    steps: f32,
+    /// Steps to come that have been heard already.
+    foreseen: usize,
+}
+
+impl Level {
+    /// Of a part whose voice was so loud before.
+    fn expected(known: f32) -> Self {
+        let power = known * known * KNOWN_STEPS;
+        Self { gain: gain(known), known, power, steps: KNOWN_STEPS, foreseen: 0 }
+    }
+
+    /// Of a part that has been measured as a whole: the gain stays.
+    fn measured(known: f32) -> Self {
+        Self { steps: f32::INFINITY, ..Self::expected(known) }
+    }
+
+    /// Hears the first steps of a part before they leave.
+    fn foresee(&mut self, samples: &[f32], step: usize) {
+        for samples in samples.chunks(step).take(FORESEEN_STEPS) {
+            self.hear(rms(samples));
+            self.foreseen += 1;
+        }
+    }
+
+    /// The gain for the next step, of this loudness.
+    fn next(&mut self, loudness: f32) -> f32 {
+        if self.foreseen > 0 {
+            self.foreseen -= 1;
+        } else {
+            self.hear(loudness);
+        }
+        self.gain
+    }
+
+    fn hear(&mut self, loudness: f32) {
+        if loudness > self.known * SPOKEN && self.steps.is_finite() {
+            self.power += loudness * loudness;
+            self.steps += 1.0;
+            self.gain = gain((self.power / self.steps).sqrt());
+        }
     }
 }
 
@@ -199,6 +271,18 @@ mod tests {
             assert!((0.09..0.11).contains(&rms(&samples)), "{peak}: {}", rms(&samples));
             let (again, _) = finished(&tone(1.0, peak), loudness, 5000);
             assert!((0.09..0.11).contains(&rms(&again)));
+        }
+    }
+
+    #[test]
+    fn a_part_louder_or_softer_than_its_voice_is_brought_to_the_level_within_a_word() {
+        for peak in [0.2, 0.28, 0.4] {
+            let (samples, _) = finished(&tone(0.4, peak), Some(0.2), 500);
+            let level = 20.0 * (rms(&samples) / LEVEL).log10();
+            assert!(level.abs() < 1.5, "{peak}: {level} dB");
+            let end =
+                20.0 * (rms(&samples[samples.len() * 3 / 4..samples.len() - 500]) / LEVEL).log10();
+            assert!(end.abs() < 1.0, "{peak}: {end} dB");
         }
     }
 

@@ -6,8 +6,19 @@ use crate::testbed;
 const SILENT_NOISE: [f32; 3] = [0.0, 1.0, 0.0];
 
 fn network() -> Network {
-    let path = testbed::model("piper-en_US-joe-medium/voice.onnx");
-    Network::open(&testbed::runtime(), &path, 1).unwrap()
+    let folder = testbed::model("piper-en_US-joe-medium");
+    let config = PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"));
+    Network::open(&testbed::runtime(), &config).unwrap()
+}
+
+/// One whose decoder is the runtime's, which has a batch axis.
+fn without_own_decoder() -> Network {
+    let mut network = network();
+    #[cfg(target_arch = "x86_64")]
+    if let Network::Cut(pieces) = &mut network {
+        pieces.swift = None;
+    }
+    network
 }
 
 /// Symbols of about `len` sounds, other ones by `seed`.
@@ -19,11 +30,6 @@ fn text(len: i64, seed: i64) -> Vec<i64> {
 fn frames(latent: &Latent) -> &Frames {
     let Latent::Frames(frames) = latent else { panic!("not cut") };
     frames
-}
-
-fn furthest(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn alone(network: &mut Network, latent: &mut Latent) -> Vec<f32> {
@@ -48,6 +54,39 @@ fn real_stretches_sound_as_one_piece() {
     assert!(furthest < 1e-4, "{furthest}");
 }
 
+/// How far each sample is from the one before.
+fn steps(sound: &[f32]) -> Vec<f32> {
+    sound.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect()
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_seams_between_stretches_are_as_smooth_as_the_rest() {
+    for mut network in [network(), without_own_decoder()] {
+        for seed in 0..4 {
+            let mut latent = network.front(&[text(70, seed)], [0.667, 1.0, 0.8]).unwrap().remove(0);
+            let (mut sound, mut seams) = (Vec::new(), Vec::new());
+            while let Some(stretch) = network.back(&mut latent).unwrap() {
+                seams.push(sound.len());
+                sound.extend(stretch);
+            }
+            let steps = steps(&sound);
+            let at_seam = |n: usize| seams.contains(&(n + 1));
+            let largest = |seam: bool| {
+                let of = steps.iter().enumerate().filter(|(n, _)| at_seam(*n) == seam);
+                of.map(|(_, step)| *step).fold(0.0, f32::max)
+            };
+            assert!(seams.len() > 3 && largest(true) <= largest(false), "{seams:?}");
+            // Nor larger than what surrounds it: a click in a soft sound.
+            for seam in seams.iter().skip(1).map(|seam| seam - 1) {
+                let around = [&steps[seam - 110..seam], &steps[seam + 1..seam + 111]].concat();
+                let largest = around.iter().copied().fold(0.0, f32::max);
+                assert!(steps[seam] <= largest.max(1e-3), "{} {largest}", steps[seam]);
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs models"]
 fn real_pieces_make_what_the_whole_graph_makes() {
@@ -65,7 +104,12 @@ fn real_pieces_make_what_the_whole_graph_makes() {
 #[test]
 #[ignore = "needs models"]
 fn real_parts_said_together_sound_as_if_alone() {
-    let mut network = network();
+    for network in [network(), without_own_decoder()] {
+        check_together(network);
+    }
+}
+
+fn check_together(mut network: Network) {
     let texts = [text(60, 0), text(24, 1), text(41, 2), text(35, 3)];
     let mut singly: Vec<Vec<f32>> = Vec::new();
     for text in &texts {
@@ -100,5 +144,28 @@ fn real_parts_said_together_sound_as_if_alone() {
     for (together, alone) in heard.iter().zip(&singly) {
         let furthest = furthest(together, alone);
         assert!(furthest < 1e-3, "{furthest}");
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+#[ignore = "needs models"]
+fn real_decoder_costs_are_printed() {
+    let mut network = network();
+    let Network::Cut(pieces) = &mut network else { panic!("not cut") };
+    assert!(pieces.swift.is_some() == is_x86_feature_detected!("avx512f"));
+    for round in 0..4 {
+        let mut latent = network.front(&[text(90, 0)], SILENT_NOISE).unwrap().pop().unwrap();
+        let before = testbed::process_time();
+        let sound = alone(&mut network, &mut latent);
+        let took = testbed::process_time().saturating_sub(before).as_secs_f64();
+        println!(
+            "round {round}: {:.4} s of processor time a second of sound",
+            took / (sound.len() as f64 / 22_050.0)
+        );
+        if round == 1 {
+            let Network::Cut(pieces) = &mut network else { panic!("not cut") };
+            pieces.swift = None;
+        }
     }
 }
