@@ -131,6 +131,45 @@ fn a_call_is_answered_measured_and_kept() {
     assert!(server.errors().is_empty(), "{:?}", server.errors());
 }
 
+fn bench(server: &Server, admin: &str, wav: &str, save: &std::path::Path) -> serde_json::Value {
+    let to = server.uri("demo");
+    let save = save.to_str().unwrap();
+    let timing =
+        ["--seconds", "6", "--ramp", "4", "--turns", "2", "--think", "0.3", "--barge-in", "0"];
+    let mut arguments =
+        vec!["bench", "--to", &to, "--admin", admin, "--clips", wav, "--save", save];
+    arguments.extend(timing);
+    arguments.extend(["--calls", "2", "--json"]);
+    let output = run(&arguments).unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn a_load_of_calls_is_certified() {
+    let Some(server) = Server::start(FAKES) else { return };
+    let server = server.unwrap();
+    let (folder, save) = (server.dir().join("clips"), server.dir().join("certificate"));
+    fs::create_dir(&folder).unwrap();
+    fs::copy(sound_file(&server), folder.join("speech.wav")).unwrap();
+    fs::write(folder.join("speech.txt"), "what time do you close").unwrap();
+    let admin = format!("http://{}", server.http());
+    let certificate = bench(&server, &admin, folder.to_str().unwrap(), &save);
+    let level = &certificate["levels"][0];
+    assert_eq!(level["callers"], 2, "{certificate:#}");
+    assert!(level["turns"].as_u64().unwrap() >= 2 && level["unanswered"] == 0, "{level:#}");
+    assert!(level["mouth_to_ear_ms"]["p95"].as_f64().unwrap() > 100.0, "{level:#}");
+    assert!(level["words"].as_u64().unwrap() >= 10 && level["word_errors_percent"].is_number());
+    assert!(level["server"]["cpu_seconds"].as_f64().unwrap() > 0.0, "{level:#}");
+    assert_eq!(level["failed"].as_object().unwrap().len(), 0, "{level:#}");
+    let hash = certificate["server"]["config_sha256"].as_str().unwrap();
+    assert_eq!(hash.len(), 64, "{certificate:#}");
+    let picture = fs::read_to_string(save.join("certificate.svg")).unwrap();
+    assert!(picture.contains("<svg") && picture.contains("p95"), "{picture}");
+    let saved = fs::read(save.join("certificate.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&saved).unwrap(), certificate);
+}
+
 #[test]
 fn after_a_crash_nothing_recorded_is_lost_and_open_calls_are_marked() {
     let Some(server) = Server::start(FAKES) else { return };
