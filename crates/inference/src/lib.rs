@@ -4,6 +4,7 @@
 //! Opening a stream cannot fail: failures are items. **Dropping the stream is the only
 //! cancellation**; the lane frees the slot at its next step.
 
+pub mod budget;
 pub mod catalog;
 pub mod chat;
 pub mod embedding;
