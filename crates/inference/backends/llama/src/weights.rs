@@ -52,7 +52,7 @@ impl Weights {
         let model = LlamaModel::load_from_file(backend, &config.model, &params)
             .map_err(|e| corrupt(e.to_string()))?;
         let room = Room {
-            tokens: reply_context(config, &model).saturating_mul(config.slots.max(1)),
+            tokens: config.reply_context(model.n_ctx_train()).saturating_mul(config.slots.max(1)),
             sequences: config.sequences(),
             rows: config.step_tokens(),
         };
@@ -94,7 +94,7 @@ impl Weights {
             slots: size(config.slots.max(1)),
             sequences: size(config.sequences()),
             step_tokens: size(config.step_tokens()),
-            context_tokens: size(reply_context(config, &self.model)),
+            context_tokens: size(config.reply_context(self.model.n_ctx_train())),
             on_demand: config.is_sharing_cores,
         }
     }
@@ -163,12 +163,6 @@ fn backend() -> Result<&'static LlamaBackend, ModelError> {
         })
         .as_ref()
         .map_err(|e| ModelError::Engine { engine: "llama", reason: e.to_string() })
-}
-
-fn reply_context(config: &LlamaConfig, model: &LlamaModel) -> u32 {
-    let trained = model.n_ctx_train();
-    let asked = config.context_tokens.max(64);
-    if trained > 0 { asked.min(trained) } else { asked }
 }
 
 fn size(n: u32) -> usize {
