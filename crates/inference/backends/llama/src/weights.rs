@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 use llama_cpp_2::{
     LlamaCppError,
     llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
+    model::{
+        LlamaModel,
+        params::{LlamaModelParams, LlamaSplitMode},
+    },
     token::LlamaToken,
 };
 use trunkline_inference::ModelError;
@@ -48,7 +51,12 @@ impl Weights {
             path: config.model.clone(),
             reason: logs::take_last_error().unwrap_or(fallback),
         };
-        let params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
+        let mut params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
+        if config.gpu_layers > 0 && backend.supports_gpu_offload() {
+            // All on the first GPU: memory is reckoned a device, and layers spread over several would wait
+            // for each other in every step.
+            params = params.with_split_mode(LlamaSplitMode::None).with_main_gpu(0);
+        }
         let model = LlamaModel::load_from_file(backend, &config.model, &params)
             .map_err(|e| corrupt(e.to_string()))?;
         let room = Room {
