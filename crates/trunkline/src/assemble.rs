@@ -1,5 +1,8 @@
 //! From the configuration to engines at work. Only this file and those below it name a backend.
 
+mod demands;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod programs;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -12,7 +15,10 @@ use trunkline_session::{Agent, Models};
 use trunkline_telephony::SipConfig;
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
-pub(crate) use self::programs::{ProgramModels, program_models};
+pub(crate) use self::{
+    demands::demands,
+    programs::{ProgramModels, program_models},
+};
 use crate::{
     config::{AgentConfig, ModelsConfig, SipSection},
     exit::Failure,
@@ -124,9 +130,11 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
     }
 }
 
-/// Loads every configured model, telling `progress` of each. Blocks for seconds.
+/// Loads every configured model, large ones on a GPU where `is_on_gpu` says so of their names, telling
+/// `progress` of each. Blocks for seconds.
 pub(crate) fn models(
     config: &ModelsConfig,
+    is_on_gpu: &dyn Fn(&str) -> bool,
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Models, Failure> {
     #[cfg(feature = "fakes")]
@@ -143,11 +151,11 @@ pub(crate) fn models(
         Some(end_of_turn(config)?)
     };
     progress("recognizer", &config.stt);
-    let stt = speech_to_text(config)?;
+    let stt = speech_to_text(config, is_on_gpu(&config.stt))?;
     progress("voice", &config.tts);
-    let tts = text_to_speech(config)?;
+    let tts = text_to_speech(config, is_on_gpu(&config.tts))?;
     progress("language model", &config.llm);
-    let llm = chat_model(config)?;
+    let llm = chat_model(config, is_on_gpu(&config.llm))?;
     Ok(Models { stt, llm, tts, vad, end_of_turn })
 }
 
@@ -174,10 +182,10 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
 #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
 fn on_device<T>(
     config: &ModelsConfig,
-    name: &str,
+    (name, on_gpu): (&str, bool),
     load: impl Fn(bool) -> Result<T, trunkline_inference::ModelError>,
 ) -> Result<T, Failure> {
-    if config.uses_gpu() {
+    if on_gpu {
         match load(true) {
             Err(error) if config.may_use_cpu() => {
                 tracing::warn!(model = name, %error, "does not load on the GPU; runs on the CPU");
@@ -189,62 +197,73 @@ fn on_device<T>(
 }
 
 /// The recognizer.
-pub(crate) fn speech_to_text(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+pub(crate) fn speech_to_text(
+    config: &ModelsConfig,
+    on_gpu: bool,
+) -> Result<Arc<dyn SpeechToText>, Failure> {
     engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
-    whisper(config)
+    whisper(config, on_gpu)
 }
 
 #[cfg(feature = "whisper")]
-fn whisper(config: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
-    use trunkline_whisper::{Whisper, WhisperConfig};
-    let whisper = on_device(config, &config.stt, |gpu| {
-        Whisper::load(WhisperConfig {
-            threads: u32::try_from(config.threads).unwrap_or(1),
-            slots: config.slots,
-            gpu,
-            ..WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
-        })
-    })?;
-    Ok(Arc::new(whisper))
+fn whisper(config: &ModelsConfig, on_gpu: bool) -> Result<Arc<dyn SpeechToText>, Failure> {
+    let load = |gpu| trunkline_whisper::Whisper::load(whisper_config(config, gpu));
+    Ok(Arc::new(on_device(config, (&config.stt, on_gpu), load)?))
+}
+
+#[cfg(feature = "whisper")]
+fn whisper_config(config: &ModelsConfig, gpu: bool) -> trunkline_whisper::WhisperConfig {
+    trunkline_whisper::WhisperConfig {
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: config.slots,
+        gpu,
+        ..trunkline_whisper::WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
+    }
 }
 
 #[cfg(not(feature = "whisper"))]
-fn whisper(_: &ModelsConfig) -> Result<Arc<dyn SpeechToText>, Failure> {
+fn whisper(_: &ModelsConfig, _: bool) -> Result<Arc<dyn SpeechToText>, Failure> {
     not_built("whisper")
 }
 
 /// The language model.
-pub(crate) fn chat_model(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+fn chat_model(config: &ModelsConfig, on_gpu: bool) -> Result<Arc<dyn ChatModel>, Failure> {
     engine(&config.llm, "language model", &[EngineKind::Llama])?;
-    llama(config)
+    llama(config, on_gpu)
 }
 
 #[cfg(feature = "llama")]
-fn llama(config: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
-    use trunkline_llama::{Llama, LlamaConfig};
-    let llama = on_device(config, &config.llm, |gpu| {
-        let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
-        Llama::load(LlamaConfig {
-            gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
-            is_sharing_cores: !gpu,
-            threads: u32::try_from(config.threads).unwrap_or(1),
-            slots: u32::try_from(config.slots).unwrap_or(1),
-            context_tokens: config.context_tokens,
-            ..defaults
-        })
-    })?;
-    Ok(Arc::new(llama))
+fn llama(config: &ModelsConfig, on_gpu: bool) -> Result<Arc<dyn ChatModel>, Failure> {
+    let load = |gpu| trunkline_llama::Llama::load(llama_config(config, gpu));
+    Ok(Arc::new(on_device(config, (&config.llm, on_gpu), load)?))
+}
+
+#[cfg(feature = "llama")]
+fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfig {
+    use trunkline_llama::LlamaConfig;
+    let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
+    LlamaConfig {
+        gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
+        is_sharing_cores: !gpu,
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: u32::try_from(config.slots).unwrap_or(1),
+        context_tokens: config.context_tokens,
+        ..defaults
+    }
 }
 
 #[cfg(not(feature = "llama"))]
-fn llama(_: &ModelsConfig) -> Result<Arc<dyn ChatModel>, Failure> {
+fn llama(_: &ModelsConfig, _: bool) -> Result<Arc<dyn ChatModel>, Failure> {
     not_built("llama")
 }
 
 /// The voice.
-pub(crate) fn text_to_speech(config: &ModelsConfig) -> Result<Arc<dyn TextToSpeech>, Failure> {
+pub(crate) fn text_to_speech(
+    config: &ModelsConfig,
+    on_gpu: bool,
+) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let engine = engine(&config.tts, "voice", &[EngineKind::Piper, EngineKind::Kokoro])?;
-    onnx::voice(config, engine)
+    onnx::voice(config, engine, on_gpu)
 }
 
 fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
@@ -257,65 +276,17 @@ fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
     onnx::end_of_turn(config)
 }
 
-#[cfg(feature = "onnx")]
-mod onnx {
-    use trunkline_onnx::{
-        Kokoro, KokoroConfig, Piper, PiperConfig, Runtime, SileroConfig, SileroVad, SmartTurn,
-        SmartTurnConfig,
-    };
-
-    use super::{
-        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
-        VoiceActivity, on_device,
-    };
-
-    pub(super) fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
-        Runtime::load(&config.dir.join(ONNX_RUNTIME).join("libonnxruntime.so"))
-            .map_err(Failure::unavailable)
-    }
-
-    pub(super) fn voice(
-        config: &ModelsConfig,
-        engine: EngineKind,
-    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
-        let runtime = runtime(config)?;
-        let folder = config.dir.join(&config.tts);
-        if engine == EngineKind::Kokoro {
-            let kokoro = on_device(config, &config.tts, |gpu| {
-                let defaults = KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"));
-                let settings = KokoroConfig { threads: config.threads, gpu, ..defaults };
-                Kokoro::load(&runtime, &settings)
-            })?;
-            return Ok(Arc::new(kokoro));
-        }
-        let settings = PiperConfig {
-            threads: config.threads,
-            ..PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
-        };
-        Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
-    }
-
-    pub(super) fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
-        let settings = SileroConfig::new(config.dir.join(&config.vad).join("silero_vad.onnx"));
-        let vad = SileroVad::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
-        Ok(Arc::new(vad))
-    }
-
-    pub(super) fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
-        let file = config.dir.join(&config.end_of_turn).join("smart-turn.onnx");
-        let settings = SmartTurnConfig::new(file);
-        let model = SmartTurn::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
-        Ok(Arc::new(model))
-    }
-}
-
 #[cfg(not(feature = "onnx"))]
 mod onnx {
     use super::{
         Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
     };
 
-    pub(super) fn voice(_: &ModelsConfig, _: EngineKind) -> Result<Arc<dyn TextToSpeech>, Failure> {
+    pub(super) fn voice(
+        _: &ModelsConfig,
+        _: EngineKind,
+        _: bool,
+    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
         not_built("onnx")
     }
 

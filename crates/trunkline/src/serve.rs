@@ -23,7 +23,7 @@ use crate::{
     cli::ConfigArgs,
     config::Config,
     exit::Failure,
-    telemetry,
+    memory, telemetry,
 };
 
 /// How long calls may go on after the order to stop.
@@ -38,12 +38,17 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let mut sip =
         SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
+    let seating = memory::place(&config.models)?;
     let desk = Desk::open(&config).await.map_err(Failure::unavailable)?;
+    for (gpu, model, bytes) in seating.gpu_memory() {
+        desk.metrics.gpu_memory_held(gpu, model, i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
-        let models = assemble::models(&loading.models, &mut progress)?;
+        let is_on_gpu = |name: &str| seating.is_on_gpu(name);
+        let models = assemble::models(&loading.models, &is_on_gpu, &mut progress)?;
         Ok::<_, Failure>((models, assemble::program_models(&loading.models, &mut progress)?))
     });
     let (models, others) = tokio::select! {

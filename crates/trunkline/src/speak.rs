@@ -48,7 +48,7 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
             args.speed
         )));
     }
-    let tts = assemble::text_to_speech(&config.models)?;
+    let tts = assemble::text_to_speech(&config.models, config.models.uses_gpu())?;
     let mut cutter = ClauseCutter::new(Some(args.language));
     cutter.push(&text);
     let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));

@@ -25,7 +25,8 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let models = assemble::models(&config.models, &mut |role, name| {
+    let is_on_gpu = |_: &str| config.models.uses_gpu();
+    let models = assemble::models(&config.models, &is_on_gpu, &mut |role, name| {
         tracing::info!("loading the {role}: {name}");
     })?;
     let plan = Plan {

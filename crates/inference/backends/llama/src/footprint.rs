@@ -44,15 +44,7 @@ pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
     let rows = u64::from(config.step_tokens()).min(cells).next_multiple_of(sequences);
     let mut items = vec![
         Item::amount(Part::Weights, "weights", bytes(&header, |_| true), "the tensors of the file"),
-        Item::product(
-            Part::Kv,
-            "keys and values",
-            &[
-                (cells, "tokens of all slots"),
-                (shape.numbers, "numbers of all layers"),
-                (HALF, "bytes"),
-            ],
-        ),
+        keys_and_values(&shape, cells, config.slots.max(1)),
         Item::product(
             Part::Workspace,
             "a step",
@@ -83,6 +75,19 @@ pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
     Ok(Footprint { items })
 }
 
+fn keys_and_values(shape: &Shape, cells: u64, slots: u32) -> Item {
+    let tokens = format!("tokens of {slots} slots");
+    let mut factors = vec![(cells, tokens.as_str())];
+    match shape.numbers.checked_rem(shape.layers) {
+        Some(0) => {
+            factors.extend([(shape.layers, "layers"), (shape.numbers / shape.layers, "numbers")]);
+        }
+        Some(_) | None => factors.push((shape.numbers, "numbers of all layers")),
+    }
+    factors.push((HALF, "bytes"));
+    Item::product(Part::Kv, "keys and values", &factors)
+}
+
 fn bytes(header: &Header, which: impl Fn(&Tensor) -> bool) -> u64 {
     let tensors = header.tensors.iter().filter(|tensor| which(tensor));
     tensors.fold(0, |sum: u64, tensor| sum.saturating_add(tensor.bytes))
@@ -91,6 +96,7 @@ fn bytes(header: &Header, which: impl Fn(&Tensor) -> bool) -> u64 {
 /// The sizes of a model that its memory follows from.
 #[derive(Debug)]
 struct Shape {
+    layers: u64,
     /// Numbers that all layers keep of a token.
     numbers: u64,
     width: u64,
@@ -118,6 +124,7 @@ impl Shape {
             }
         };
         Some(Self {
+            layers,
             numbers: kv_heads.saturating_mul(key_and_value),
             width,
             vocabulary: header.vocabulary(),

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek},
     path::Path,
 };
 
@@ -55,14 +55,14 @@ impl Header {
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
         let file = File::open(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
         let length = file.metadata().map_or(0, |found| found.len());
-        Self::read(BufReader::with_capacity(1 << 16, file), length).map_err(|error| {
+        Self::read(file, length).map_err(|error| {
             let reason = format!("it has no GGUF header that can be read: {error}");
             ModelError::Corrupt { path: path.to_owned(), reason }
         })
     }
 
     fn read(source: impl Read + Seek, length: u64) -> io::Result<Self> {
-        let mut source = Source(source);
+        let mut source = Source(BufReader::with_capacity(1 << 16, source));
         if &source.array::<4>()? != MAGIC {
             return Err(wrong("it does not begin with GGUF"));
         }
@@ -128,7 +128,7 @@ fn wrong(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-struct Source<R>(R);
+struct Source<R>(BufReader<R>);
 
 impl<R: Read + Seek> Source<R> {
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
@@ -152,7 +152,7 @@ impl<R: Read + Seek> Source<R> {
 
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let bytes = i64::try_from(bytes).map_err(|_| wrong("it is too long"))?;
-        self.0.seek(SeekFrom::Current(bytes)).map(drop)
+        self.0.seek_relative(bytes)
     }
 
     fn text(&mut self) -> io::Result<String> {
