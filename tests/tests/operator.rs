@@ -63,6 +63,23 @@ fn missing_models_are_named_with_the_command_that_gets_them() {
 }
 
 #[test]
+#[ignore = "needs models"]
+fn real_models_that_do_not_fit_are_refused_with_the_sum_before_any_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.toml");
+    let text = "[models]\nmemory_reserve_mib = 1048576\n[sip]\nbind = \"127.0.0.1:0\"\n";
+    fs::write(&file, text).unwrap();
+    for command in ["check", "serve"] {
+        let Some(refused) = run(&[command, "--config", file.to_str().unwrap()]) else { return };
+        assert_eq!(refused.status.code(), Some(78));
+        let said = String::from_utf8(refused.stderr).unwrap();
+        for words in ["keys and values = ", "1024.00 GiB of it left to others", "short by"] {
+            assert!(said.contains(words), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_stops_cleanly() {
     let Some(server) = Server::start(FAKES) else { return };
     let mut server = server.unwrap();

@@ -6,6 +6,7 @@
 
 pub mod admission;
 mod audience;
+pub mod budget;
 pub mod catalog;
 pub mod chat;
 pub mod device;

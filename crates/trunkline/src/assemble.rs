@@ -1,8 +1,11 @@
 //! From the configuration to engines at work. Only this file and those below it name a backend.
 
+mod demands;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod programs;
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
@@ -13,7 +16,10 @@ use trunkline_session::{Agent, Models};
 use trunkline_telephony::SipConfig;
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
-pub(crate) use self::programs::{ProgramModels, program_models};
+pub(crate) use self::{
+    demands::demands,
+    programs::{ProgramModels, program_models},
+};
 use crate::{
     config::{AgentConfig, ModelsConfig, SipSection},
     exit::Failure,
@@ -146,10 +152,26 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
     }
 }
 
-/// Loads every configured model, telling `progress` of each. Blocks for seconds.
+/// Where a model runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    on_gpu: bool,
+    /// What it takes in turn with others: a step of each uses all the processors that models may use.
+    device: Option<Device>,
+}
+
+impl Place {
+    /// On a GPU, or on the processors that others share too.
+    pub(crate) fn of(on_gpu: bool, processors: Option<&Device>) -> Self {
+        Self { on_gpu, device: processors.filter(|_| !on_gpu).cloned() }
+    }
+}
+
+/// Loads every configured model where `place` says of its name, telling `progress` of each. Blocks for
+/// seconds.
 pub(crate) fn models(
     config: &ModelsConfig,
-    device: Option<Device>,
+    place: &dyn Fn(&str) -> Place,
     progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Models, Failure> {
     #[cfg(feature = "fakes")]
@@ -166,17 +188,12 @@ pub(crate) fn models(
         Some(end_of_turn(config)?)
     };
     progress("recognizer", &config.stt);
-    let stt = speech_to_text(config, device.clone())?;
+    let stt = speech_to_text(config, place(&config.stt))?;
     progress("voice", &config.tts);
-    let tts = text_to_speech(config, device.clone())?;
+    let tts = text_to_speech(config, place(&config.tts))?;
     progress("language model", &config.llm);
-    let llm = chat_model(config, device)?;
+    let llm = chat_model(config, place(&config.llm))?;
     Ok(Models { stt, llm, tts, vad, end_of_turn })
-}
-
-/// What the heavy models take in turn: a step of each uses all the processors that models may use.
-pub(crate) fn device(config: &ModelsConfig) -> Option<Device> {
-    (!config.uses_gpu()).then(|| Device::new(NonZeroUsize::MIN))
 }
 
 /// The engine of the model `name`, which must be one of those that can fill the role.
@@ -202,10 +219,10 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
 #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
 fn on_device<T>(
     config: &ModelsConfig,
-    name: &str,
+    (name, on_gpu): (&str, bool),
     load: impl Fn(bool) -> Result<T, trunkline_inference::ModelError>,
 ) -> Result<T, Failure> {
-    if config.uses_gpu() {
+    if on_gpu {
         match load(true) {
             Err(error) if config.may_use_cpu() => {
                 tracing::warn!(model = name, %error, "does not load on the GPU; runs on the CPU");
@@ -219,74 +236,85 @@ fn on_device<T>(
 /// The recognizer.
 pub(crate) fn speech_to_text(
     config: &ModelsConfig,
-    device: Option<Device>,
+    place: Place,
 ) -> Result<Arc<dyn SpeechToText>, Failure> {
     engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
-    whisper(config, device)
+    whisper(config, place)
 }
 
 #[cfg(feature = "whisper")]
-fn whisper(
-    config: &ModelsConfig,
-    device: Option<Device>,
-) -> Result<Arc<dyn SpeechToText>, Failure> {
-    use trunkline_whisper::{Whisper, WhisperConfig};
-    let whisper = on_device(config, &config.stt, |gpu| {
-        Whisper::load(WhisperConfig {
-            threads: u32::try_from(config.threads).unwrap_or(1),
-            slots: config.slots,
-            gpu,
-            device: device.clone(),
-            ..WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
+fn whisper(config: &ModelsConfig, place: Place) -> Result<Arc<dyn SpeechToText>, Failure> {
+    let Place { on_gpu, device } = place;
+    let load = |gpu| {
+        let device = device.clone();
+        trunkline_whisper::Whisper::load(trunkline_whisper::WhisperConfig {
+            device,
+            ..whisper_config(config, gpu)
         })
-    })?;
-    Ok(Arc::new(whisper))
+    };
+    Ok(Arc::new(on_device(config, (&config.stt, on_gpu), load)?))
+}
+
+#[cfg(feature = "whisper")]
+fn whisper_config(config: &ModelsConfig, gpu: bool) -> trunkline_whisper::WhisperConfig {
+    trunkline_whisper::WhisperConfig {
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: config.slots,
+        gpu,
+        ..trunkline_whisper::WhisperConfig::new(config.dir.join(&config.stt).join("ggml.bin"))
+    }
 }
 
 #[cfg(not(feature = "whisper"))]
-fn whisper(_: &ModelsConfig, _: Option<Device>) -> Result<Arc<dyn SpeechToText>, Failure> {
+fn whisper(_: &ModelsConfig, _: Place) -> Result<Arc<dyn SpeechToText>, Failure> {
     not_built("whisper")
 }
 
 /// The language model.
-pub(crate) fn chat_model(
-    config: &ModelsConfig,
-    device: Option<Device>,
-) -> Result<Arc<dyn ChatModel>, Failure> {
+fn chat_model(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Failure> {
     engine(&config.llm, "language model", &[EngineKind::Llama])?;
-    llama(config, device)
+    llama(config, place)
 }
 
 #[cfg(feature = "llama")]
-fn llama(config: &ModelsConfig, device: Option<Device>) -> Result<Arc<dyn ChatModel>, Failure> {
-    use trunkline_llama::{Llama, LlamaConfig};
-    let llama = on_device(config, &config.llm, |gpu| {
-        let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
-        Llama::load(LlamaConfig {
-            gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
-            is_sharing_cores: !gpu,
-            threads: u32::try_from(config.threads).unwrap_or(1),
-            slots: u32::try_from(config.slots).unwrap_or(1),
-            context_tokens: config.context_tokens,
-            device: device.clone(),
-            ..defaults
+fn llama(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Failure> {
+    let Place { on_gpu, device } = place;
+    let load = |gpu| {
+        let device = device.clone();
+        trunkline_llama::Llama::load(trunkline_llama::LlamaConfig {
+            device,
+            ..llama_config(config, gpu)
         })
-    })?;
-    Ok(Arc::new(llama))
+    };
+    Ok(Arc::new(on_device(config, (&config.llm, on_gpu), load)?))
+}
+
+#[cfg(feature = "llama")]
+fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfig {
+    use trunkline_llama::LlamaConfig;
+    let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
+    LlamaConfig {
+        gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
+        is_sharing_cores: !gpu,
+        threads: u32::try_from(config.threads).unwrap_or(1),
+        slots: u32::try_from(config.slots).unwrap_or(1),
+        context_tokens: config.context_tokens,
+        ..defaults
+    }
 }
 
 #[cfg(not(feature = "llama"))]
-fn llama(_: &ModelsConfig, _: Option<Device>) -> Result<Arc<dyn ChatModel>, Failure> {
+fn llama(_: &ModelsConfig, _: Place) -> Result<Arc<dyn ChatModel>, Failure> {
     not_built("llama")
 }
 
 /// The voice.
 pub(crate) fn text_to_speech(
     config: &ModelsConfig,
-    device: Option<Device>,
+    place: Place,
 ) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let engine = engine(&config.tts, "voice", &[EngineKind::Piper, EngineKind::Kokoro])?;
-    onnx::voice(config, engine, device)
+    onnx::voice(config, engine, place)
 }
 
 fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
@@ -299,72 +327,16 @@ fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
     onnx::end_of_turn(config)
 }
 
-#[cfg(feature = "onnx")]
-mod onnx {
-    use trunkline_onnx::{
-        Kokoro, KokoroConfig, Piper, PiperConfig, Runtime, SileroConfig, SileroVad, SmartTurn,
-        SmartTurnConfig,
-    };
-
-    use super::{
-        Arc, Device, EndOfTurn, EngineKind, Failure, ModelsConfig, ONNX_RUNTIME, TextToSpeech,
-        VoiceActivity, on_device,
-    };
-
-    pub(super) fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
-        Runtime::load(&config.dir.join(ONNX_RUNTIME).join("libonnxruntime.so"))
-            .map_err(Failure::unavailable)
-    }
-
-    pub(super) fn voice(
-        config: &ModelsConfig,
-        engine: EngineKind,
-        device: Option<Device>,
-    ) -> Result<Arc<dyn TextToSpeech>, Failure> {
-        let runtime = runtime(config)?;
-        let folder = config.dir.join(&config.tts);
-        if engine == EngineKind::Kokoro {
-            let kokoro = on_device(config, &config.tts, |gpu| {
-                let defaults = KokoroConfig::new(folder.join("model.onnx"), folder.join("voices"));
-                let device = device.clone();
-                let settings = KokoroConfig { threads: config.threads, gpu, device, ..defaults };
-                Kokoro::load(&runtime, &settings)
-            })?;
-            return Ok(Arc::new(kokoro));
-        }
-        let settings = PiperConfig {
-            threads: config.threads,
-            device,
-            ..PiperConfig::new(folder.join("voice.onnx"), folder.join("voice.json"))
-        };
-        Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
-    }
-
-    pub(super) fn voice_activity(config: &ModelsConfig) -> Result<Arc<dyn VoiceActivity>, Failure> {
-        let settings = SileroConfig::new(config.dir.join(&config.vad).join("silero_vad.onnx"));
-        let vad = SileroVad::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
-        Ok(Arc::new(vad))
-    }
-
-    pub(super) fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
-        let file = config.dir.join(&config.end_of_turn).join("smart-turn.onnx");
-        let settings = SmartTurnConfig::new(file);
-        let model = SmartTurn::load(&runtime(config)?, &settings).map_err(Failure::unavailable)?;
-        Ok(Arc::new(model))
-    }
-}
-
 #[cfg(not(feature = "onnx"))]
 mod onnx {
     use super::{
-        Arc, Device, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity,
-        not_built,
+        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
     };
 
     pub(super) fn voice(
         _: &ModelsConfig,
         _: EngineKind,
-        _: Option<Device>,
+        _: Place,
     ) -> Result<Arc<dyn TextToSpeech>, Failure> {
         not_built("onnx")
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure};
+use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, memory};
 
 /// What would run.
 #[derive(Debug, Serialize)]
@@ -16,6 +16,8 @@ struct Report {
     agents: Vec<AgentLine>,
     models: Vec<ModelLine>,
     model_bytes: u64,
+    /// What each device holds; `None` where models are missing or do not fit.
+    memory: Option<Vec<memory::DeviceLine>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,23 +39,28 @@ struct ModelLine {
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub(crate) fn run(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
     let config = Config::load(args.config.as_deref())?;
-    let report = report(&config);
+    let mut report = report(&config);
+    let seated = missing(&report).map_or_else(|| memory::place(&config.models), Err);
+    report.memory = seated.as_ref().ok().map(|seating| memory::lines(seating.ledgers()));
     if json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(Failure::new)?);
     } else {
         print!("{}", readable(&report));
     }
-    let missing: Vec<_> =
-        report.models.iter().filter(|m| m.bytes.is_none()).map(|m| m.model.as_str()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut names = missing;
+    seated.map(drop)
+}
+
+/// The failure where models are missing.
+fn missing(report: &Report) -> Option<Failure> {
+    let missing = report.models.iter().filter(|model| model.bytes.is_none());
+    let mut names: Vec<_> = missing.map(|model| model.model.as_str()).collect();
     names.dedup();
-    Err(Failure::unavailable(format!(
-        "models are missing: run `trunkline models pull {}`",
-        names.join(" ")
-    )))
+    (!names.is_empty()).then(|| {
+        Failure::unavailable(format!(
+            "models are missing: run `trunkline models pull {}`",
+            names.join(" ")
+        ))
+    })
 }
 
 fn report(config: &Config) -> Report {
@@ -76,6 +83,7 @@ fn report(config: &Config) -> Report {
         agents: config.agents.iter().map(agent).collect(),
         model_bytes: models.iter().filter_map(|m| m.bytes).sum(),
         models,
+        memory: None,
     }
 }
 
@@ -92,7 +100,8 @@ fn readable(report: &Report) -> String {
         let size = model.bytes.map_or_else(|| "MISSING".into(), mebibytes);
         lines.push(format!("{:7} {} ({size}) {}", model.role, model.model, model.file.display()));
     }
-    lines.push(format!("weights {} in memory", mebibytes(report.model_bytes)));
+    lines.push(format!("files   {} in all", mebibytes(report.model_bytes)));
+    lines.extend(report.memory.iter().flat_map(|devices| memory::readable(devices)));
     lines.join("\n") + "\n"
 }
 

@@ -21,6 +21,8 @@ pub(crate) use reference::{reference, schema};
 
 use trunkline_gateway::{ApiConfig, GatewayConfig, StoreConfig};
 
+use crate::gpu;
+
 /// Environment variables that override a field begin so; `TRUNKLINE__GATEWAY__BIND` is `gateway.bind`.
 const PREFIX: &str = "TRUNKLINE__";
 
@@ -122,6 +124,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// What the environment allows this process of the GPUs.
+#[expect(clippy::disallowed_methods, reason = "this file is the one that reads the environment")]
+pub(crate) fn gpu_limits() -> gpu::Limits {
+    // An empty list of visible devices is none of them, not all.
+    let variable = |name: &str| env::var(name).ok();
+    gpu::Limits {
+        visible: variable("CUDA_VISIBLE_DEVICES"),
+        threads_percent: variable("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"),
+        memory: variable("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,10 +208,11 @@ voice_speed = 9.0
     }
 
     /// What no server can run with, and what the remedy must name.
-    const REFUSED: [(&str, &str); 24] = [
+    const REFUSED: [(&str, &str); 25] = [
         ("[models]\nthreads = 0", "1 to 64"),
         ("[models]\nslots = 1025", "1 to 1024"),
         ("[models]\ncontext_tokens = 511", "512 to 131072"),
+        ("[models]\nmemory_reserve_mib = 1048577", "0 to 1048576"),
         ("[sip]\nrtp_port_min = 80", "from 1024"),
         ("[sip]\nrtp_port_min = 30000", "the first below the last"),
         ("[sip]\nmax_calls = 0", "fewer calls or more ports"),

@@ -8,7 +8,13 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure, gpu};
+use crate::{
+    assemble,
+    cli::ConfigArgs,
+    config::{self, Config},
+    exit::Failure,
+    gpu, memory,
+};
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -55,9 +61,7 @@ pub(crate) fn run(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
 fn look(config: &Config) -> Vec<Finding> {
     let mut findings = vec![
         cores(config.models.threads),
-        memory(config),
         instructions(),
-        gpu(config),
         egress(),
         port("SIP port", config.sip.bind),
         port("HTTP port", config.gateway.bind),
@@ -77,6 +81,8 @@ fn look(config: &Config) -> Vec<Finding> {
             Verdict::Note,
         ),
     ];
+    findings.extend(gpus(config));
+    findings.extend(memory(config));
     findings.extend(assemble::model_files(&config.models).into_iter().map(|file| {
         match file.path.metadata() {
             Ok(found) => {
@@ -121,23 +127,25 @@ fn cores(threads: usize) -> Finding {
     Finding { what: "processor", verdict: Verdict::Bad, found, remedy }
 }
 
-fn memory(config: &Config) -> Finding {
-    let weights: u64 = assemble::model_files(&config.models)
-        .iter()
-        .filter_map(|f| f.path.metadata().ok())
-        .map(|m| m.len())
-        .sum();
-    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?.to_owned();
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-    });
-    let Some(available) = available else { return good("memory", "unknown".into()) };
-    let found = format!("{} MiB available, {} MiB of weights", available >> 20, weights >> 20);
-    if available > weights * 3 / 2 {
-        return good("memory", found);
+/// Whether the models fit: a line for each device that they run on. Nothing where some are missing, which
+/// is another finding.
+fn memory(config: &Config) -> Vec<Finding> {
+    let files = assemble::model_files(&config.models);
+    if files.iter().any(|file| !file.path.exists()) {
+        return Vec::new();
     }
-    let remedy = Some("choose smaller models or free memory".into());
-    Finding { what: "memory", verdict: Verdict::Bad, found, remedy }
+    match memory::place(&config.models) {
+        Ok(seating) => {
+            let sums = memory::lines(seating.ledgers());
+            sums.iter().map(|device| good("memory", memory::sum(device))).collect()
+        }
+        Err(refused) => vec![Finding {
+            what: "memory",
+            verdict: Verdict::Bad,
+            found: refused.to_string(),
+            remedy: Some("choose smaller models, fewer slots or free memory".into()),
+        }],
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -161,9 +169,10 @@ fn instructions() -> Finding {
     good("instruction sets", std::env::consts::ARCH.into())
 }
 
-fn gpu(config: &Config) -> Finding {
-    let driver = gpu::driver().unwrap_or_else(|| "driver unknown".into());
-    match (gpu::is_present(), config.models.uses_gpu()) {
+fn gpus(config: &Config) -> Vec<Finding> {
+    let found = gpu::look();
+    let driver = driver(found.as_ref());
+    let use_of = match (gpu::is_present(), config.models.uses_gpu()) {
         (true, true) => good("GPU", format!("large models run on it ({driver})")),
         (true, false) if gpu::IS_BUILT_FOR => {
             note("GPU", format!("unused, as configured ({driver})"))
@@ -173,7 +182,25 @@ fn gpu(config: &Config) -> Finding {
             ..note("GPU", format!("unused: this program was not built for it ({driver})"))
         },
         (false, _) => note("GPU", "no NVIDIA device: the models run on the processor".into()),
-    }
+    };
+    let Some(found) = found else { return vec![use_of] };
+    let each = found.all.iter().map(|gpu| good("GPU", gpu.to_string()));
+    let usable = found.usable(&config::gpu_limits());
+    let slices = usable.iter().filter_map(|(number, device)| {
+        let slice = device.slice.as_ref()?;
+        Some(note("GPU", format!("{number}: this process has {slice}")))
+    });
+    [use_of].into_iter().chain(each).chain(slices).collect()
+}
+
+/// The driver and the newest CUDA that it runs, as far as they are told.
+fn driver(gpus: Option<&gpu::Gpus>) -> String {
+    let told =
+        gpus.and_then(|gpus| gpus.driver.as_ref()).map(|version| format!("driver {version}"));
+    let driver = told.or_else(gpu::driver).unwrap_or_else(|| "driver unknown".into());
+    let cuda = gpus.and_then(|gpus| gpus.cuda);
+    let cuda = cuda.map(|(major, minor)| format!(", CUDA {major}.{minor}")).unwrap_or_default();
+    driver + &cuda
 }
 
 /// What could leave the machine. A server opens no connection but to its callers; fetching models

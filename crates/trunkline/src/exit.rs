@@ -29,6 +29,11 @@ impl Failure {
         Self { code: UNAVAILABLE, message: message.to_string() }
     }
 
+    /// A configuration that this machine cannot run.
+    pub(crate) fn config(message: impl fmt::Display) -> Self {
+        Self { code: CONFIG, message: message.to_string() }
+    }
+
     pub(crate) fn no_input(message: impl fmt::Display) -> Self {
         Self { code: NO_INPUT, message: message.to_string() }
     }
@@ -42,6 +47,12 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("trunkline: {}", self.message.trim_end());
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.trim_end())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `trunkline serve`: answers calls until it is told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -15,6 +15,7 @@ use trunkline_gateway::{
     openai::{Api, Named, Served},
     router,
 };
+use trunkline_inference::Device;
 use trunkline_session::{CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
 
@@ -24,7 +25,7 @@ use crate::{
     config::Config,
     exit::Failure,
     machine::Machine,
-    telemetry,
+    memory, telemetry,
 };
 
 /// How long calls may go on after the order to stop.
@@ -39,14 +40,19 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let mut sip =
         SipServer::bind(assemble::sip(&config.sip)).await.map_err(Failure::unavailable)?;
+    let seating = memory::place(&config.models)?;
     let desk = Desk::open(&config).await.map_err(Failure::unavailable)?;
+    for (gpu, model, bytes) in seating.gpu_memory() {
+        desk.metrics.gpu_memory_held(gpu, model, i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
-    let device = assemble::device(&config.models);
-    let shared = device.clone();
+    let device = Device::new(NonZeroUsize::MIN);
+    let shared = Some(device.clone());
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
-        let models = assemble::models(&loading.models, shared, &mut progress)?;
+        let place = |name: &str| assemble::Place::of(seating.is_on_gpu(name), shared.as_ref());
+        let models = assemble::models(&loading.models, &place, &mut progress)?;
         Ok::<_, Failure>((models, assemble::program_models(&loading.models, &mut progress)?))
     });
     let (models, others) = tokio::select! {
@@ -70,9 +76,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let (metrics, admissions) = (desk.metrics.clone(), desk.admissions.clone());
     let mut answering = JoinSet::new();
     let mut watching = JoinSet::new();
-    if let Some(device) = device {
-        watching.spawn(admissions.clone().watch(device));
-    }
+    watching.spawn(admissions.clone().watch(device));
     let front = Arc::new(Front { config, models, sessions, metrics, admissions });
     front.answer_until(&mut sip, &mut answering, stop.cancelled()).await;
     tracing::info!(

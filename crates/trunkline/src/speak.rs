@@ -48,7 +48,10 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
             args.speed
         )));
     }
-    let tts = assemble::text_to_speech(&config.models, None)?;
+    let tts = assemble::text_to_speech(
+        &config.models,
+        assemble::Place::of(config.models.uses_gpu(), None),
+    )?;
     let mut cutter = ClauseCutter::new(Some(args.language));
     cutter.push(&text);
     let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));

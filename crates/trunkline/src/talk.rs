@@ -12,9 +12,10 @@ pub(crate) async fn run(_: ConfigArgs) -> Result<(), Failure> {
 
 #[cfg(feature = "microphone")]
 pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
-    use std::sync::Arc;
+    use std::{num::NonZeroUsize, sync::Arc};
 
     use tokio_util::sync::CancellationToken;
+    use trunkline_inference::Device;
     use trunkline_session::{CallId, Plan, Session, Watch};
     use trunkline_telephony::MicrophoneLeg;
 
@@ -25,8 +26,9 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let device = assemble::device(&config.models);
-    let models = assemble::models(&config.models, device, &mut |role, name| {
+    let processors = Device::new(NonZeroUsize::MIN);
+    let place = |_: &str| assemble::Place::of(config.models.uses_gpu(), Some(&processors));
+    let models = assemble::models(&config.models, &place, &mut |role, name| {
         tracing::info!("loading the {role}: {name}");
     })?;
     let plan = Plan {

@@ -12,4 +12,4 @@
 mod kernel;
 mod whisper;
 
-pub use whisper::{Piece, Scribe, Task, Transcribed, Urgency, Whisper, Word};
+pub use whisper::{Piece, Scribe, Sizes, Task, Transcribed, Urgency, Whisper, Word, footprint};

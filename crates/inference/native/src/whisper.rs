@@ -5,6 +5,7 @@ mod desk;
 mod encoder;
 pub(crate) mod ending;
 mod file;
+mod footprint;
 mod layers;
 mod mel;
 mod rules;
@@ -18,6 +19,8 @@ use trunkline_inference::ModelError;
 
 use self::{decoder::Decoder, encoder::Encoder, file::ModelFile, vocabulary::Vocabulary};
 pub use self::{
+    file::Sizes,
+    footprint::footprint,
     scribe::{Scribe, Task, Urgency},
     writing::{Piece, Transcribed, Word},
 };

@@ -49,11 +49,9 @@ fn named<T>(
 
 #[cfg(feature = "onnx")]
 fn minilm(config: &ModelsConfig) -> Result<Arc<dyn TextEmbedder>, Failure> {
-    use trunkline_onnx::{MiniLm, MiniLmConfig};
-    let folder = config.dir.join(&config.embedding);
-    let settings = MiniLmConfig::new(folder.join("model.onnx"), folder.join("tokenizer.json"));
     let runtime = super::onnx::runtime(config)?;
-    Ok(Arc::new(MiniLm::load(&runtime, &settings).map_err(Failure::unavailable)?))
+    let model = trunkline_onnx::MiniLm::load(&runtime, &super::onnx::minilm(config));
+    Ok(Arc::new(model.map_err(Failure::unavailable)?))
 }
 
 #[cfg(not(feature = "onnx"))]
@@ -63,9 +61,13 @@ fn minilm(_: &ModelsConfig) -> Result<Arc<dyn TextEmbedder>, Failure> {
 
 #[cfg(feature = "candle")]
 fn ge2e(config: &ModelsConfig) -> Result<Arc<dyn SpeakerEncoder>, Failure> {
-    use trunkline_candle::{Ge2e, Ge2eConfig};
-    let settings = Ge2eConfig::new(config.dir.join(&config.speakers).join("pretrained.pt"));
-    Ok(Arc::new(Ge2e::load(&settings).map_err(Failure::unavailable)?))
+    let encoder = trunkline_candle::Ge2e::load(&ge2e_config(config));
+    Ok(Arc::new(encoder.map_err(Failure::unavailable)?))
+}
+
+#[cfg(feature = "candle")]
+pub(super) fn ge2e_config(config: &ModelsConfig) -> trunkline_candle::Ge2eConfig {
+    trunkline_candle::Ge2eConfig::new(config.dir.join(&config.speakers).join("pretrained.pt"))
 }
 
 #[cfg(not(feature = "candle"))]

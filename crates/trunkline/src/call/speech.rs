@@ -24,7 +24,11 @@ pub(super) async fn cues(
     if let Some(name) = voice_model {
         name.clone_into(&mut models.tts);
     }
-    let tts = if script.has_text() { Some(assemble::text_to_speech(&models, None)?) } else { None };
+    let tts = if script.has_text() {
+        Some(assemble::text_to_speech(&models, assemble::Place::of(models.uses_gpu(), None))?)
+    } else {
+        None
+    };
     let mut cues = Vec::with_capacity(script.steps.len());
     for step in &script.steps {
         cues.push(cue(step, tts.as_deref()).await?);

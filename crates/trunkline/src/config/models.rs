@@ -41,6 +41,10 @@ pub(crate) struct ModelsConfig {
     /// this machine has one and this program was built for it), `cpu`, or `cuda` (a GPU or not at all).
     /// Default: `auto`.
     pub(crate) device: Device,
+    /// Memory that is left alone, of each device that models run on, MiB, 0 to 1048576: for calls, for the
+    /// system, and on a GPU for what CUDA takes beside the models. `serve` and `check` refuse models that
+    /// would take more than what is free less this. Default: 512.
+    pub(crate) memory_reserve_mib: u64,
 }
 
 /// Where large models run.
@@ -71,6 +75,7 @@ impl Default for ModelsConfig {
             slots: 16,
             context_tokens: 4096,
             device: Device::default(),
+            memory_reserve_mib: 512,
         }
     }
 }
@@ -92,7 +97,6 @@ impl ModelsConfig {
     }
 
     /// Whether a model that does not load on the GPU may run on the CPU.
-    #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
     pub(crate) fn may_use_cpu(&self) -> bool {
         self.device == Device::Auto
     }
@@ -109,6 +113,10 @@ impl ModelsConfig {
         if !(512..=131_072).contains(&self.context_tokens) {
             let what = format!("{} tokens of context cannot work", self.context_tokens);
             problems.add("models.context_tokens", what, "choose 512 to 131072");
+        }
+        if self.memory_reserve_mib > 1 << 20 {
+            let what = format!("{} MiB of memory cannot be left alone", self.memory_reserve_mib);
+            problems.add("models.memory_reserve_mib", what, "choose 0 to 1048576");
         }
         if self.device == Device::Cuda && !gpu::IS_BUILT_FOR {
             let what = "this program was not built for GPUs".to_owned();

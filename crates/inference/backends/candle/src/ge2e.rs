@@ -1,6 +1,7 @@
 //! Whose voice it is, by the GE2E encoder that Resemblyzer publishes.
 
 mod engine;
+mod footprint;
 mod partials;
 
 use std::{path::PathBuf, sync::Arc};
@@ -8,6 +9,8 @@ use std::{path::PathBuf, sync::Arc};
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use rayon::ThreadPoolBuilder;
 use trunkline_inference::{Lane, ModelError, Priority, SpeakerEncoder, lane::Load};
+
+pub use self::footprint::footprint;
 
 use self::engine::SpeakerEngine;
 use crate::network::Encoder;
@@ -71,5 +74,7 @@ impl SpeakerEncoder for Ge2e {
     }
 }
 
+#[cfg(test)]
+mod real_memory;
 #[cfg(test)]
 mod real_tests;

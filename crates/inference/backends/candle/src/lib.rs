@@ -11,7 +11,7 @@ mod ge2e;
 mod mel;
 mod network;
 
-pub use ge2e::{Ge2e, Ge2eConfig};
+pub use ge2e::{Ge2e, Ge2eConfig, footprint};
 
 #[cfg(test)]
 mod testbed;

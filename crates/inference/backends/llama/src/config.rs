@@ -55,6 +55,12 @@ impl LlamaConfig {
         self.slots.max(1).saturating_add(self.kept_prompts)
     }
 
+    /// Tokens of one chat with its reply, for a model that was trained on so many at once; 0 is not known.
+    pub(crate) fn reply_context(&self, trained: u32) -> u32 {
+        let asked = self.context_tokens.max(64);
+        if trained > 0 { asked.min(trained) } else { asked }
+    }
+
     /// The most rows of one step: every slot can have one.
     pub(crate) fn step_tokens(&self) -> u32 {
         self.batch_tokens.max(self.slots).max(1)

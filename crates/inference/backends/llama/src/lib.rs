@@ -9,6 +9,8 @@ mod constraint;
 mod cores;
 mod engine;
 mod evaluator;
+mod footprint;
+mod gguf;
 mod libraries;
 mod llama;
 mod logprobs;
@@ -26,4 +28,5 @@ mod vocabulary;
 mod weights;
 
 pub use config::LlamaConfig;
+pub use footprint::footprint;
 pub use llama::Llama;

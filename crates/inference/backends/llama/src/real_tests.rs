@@ -1,6 +1,7 @@
 //! The whole backend on real models: run with `--ignored` where the models are.
 
 mod constrained;
+mod memory;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 use llama_cpp_2::{
     LlamaCppError,
     llama_backend::LlamaBackend,
-    model::{LlamaModel, params::LlamaModelParams},
+    model::{
+        LlamaModel,
+        params::{LlamaModelParams, LlamaSplitMode},
+    },
     token::LlamaToken,
 };
 use trunkline_inference::ModelError;
@@ -48,11 +51,16 @@ impl Weights {
             path: config.model.clone(),
             reason: logs::take_last_error().unwrap_or(fallback),
         };
-        let params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
+        let mut params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
+        if config.gpu_layers > 0 && backend.supports_gpu_offload() {
+            // All on the first GPU: memory is reckoned a device, and layers spread over several would wait
+            // for each other in every step.
+            params = params.with_split_mode(LlamaSplitMode::None).with_main_gpu(0);
+        }
         let model = LlamaModel::load_from_file(backend, &config.model, &params)
             .map_err(|e| corrupt(e.to_string()))?;
         let room = Room {
-            tokens: reply_context(config, &model).saturating_mul(config.slots.max(1)),
+            tokens: config.reply_context(model.n_ctx_train()).saturating_mul(config.slots.max(1)),
             sequences: config.sequences(),
             rows: config.step_tokens(),
         };
@@ -94,7 +102,7 @@ impl Weights {
             slots: size(config.slots.max(1)),
             sequences: size(config.sequences()),
             step_tokens: size(config.step_tokens()),
-            context_tokens: size(reply_context(config, &self.model)),
+            context_tokens: size(config.reply_context(self.model.n_ctx_train())),
             on_demand: config.is_sharing_cores,
         }
     }
@@ -163,12 +171,6 @@ fn backend() -> Result<&'static LlamaBackend, ModelError> {
         })
         .as_ref()
         .map_err(|e| ModelError::Engine { engine: "llama", reason: e.to_string() })
-}
-
-fn reply_context(config: &LlamaConfig, model: &LlamaModel) -> u32 {
-    let trained = model.n_ctx_train();
-    let asked = config.context_tokens.max(64);
-    if trained > 0 { asked.min(trained) } else { asked }
 }
 
 fn size(n: u32) -> usize {

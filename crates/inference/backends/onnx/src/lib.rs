@@ -13,6 +13,7 @@
 #![cfg_attr(test, expect(clippy::float_cmp, reason = "what is only copied comes back equal"))]
 
 mod espeak;
+pub mod footprint;
 mod kokoro;
 mod minilm;
 mod piper;
@@ -28,5 +29,7 @@ pub use runtime::Runtime;
 pub use silero::{SileroConfig, SileroVad};
 pub use smart_turn::{SmartTurn, SmartTurnConfig};
 
+#[cfg(test)]
+mod real_memory;
 #[cfg(test)]
 mod testbed;

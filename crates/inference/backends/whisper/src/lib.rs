@@ -6,6 +6,7 @@ mod config;
 mod engine;
 mod evidence;
 mod fit;
+mod footprint;
 mod loudness;
 mod module;
 mod native;
@@ -17,4 +18,5 @@ mod understood;
 mod words;
 
 pub use config::WhisperConfig;
+pub use footprint::footprint;
 pub use recognizer::Whisper;

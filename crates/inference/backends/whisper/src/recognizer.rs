@@ -19,7 +19,7 @@ use crate::{
 
 const NAME: &str = "whisper";
 /// Windows that are transcribed together: more fill the caches, and each costs up to 40 MB.
-const DESKS: usize = 8;
+pub(crate) const DESKS: usize = 8;
 
 /// A Whisper model on its lane. Cloning shares it.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use super::vector;
 /// Numbers of a head: the same in every Whisper.
 pub(crate) const HEAD: usize = 64;
 /// Queries whose weights are computed together: they stay in the cache.
-const QUERIES: usize = 64;
+pub(crate) const QUERIES: usize = 64;
 
 /// Attends every position to every position: from rows of queries, keys and values, `3 * width`
 /// numbers each, to rows of `width` numbers.

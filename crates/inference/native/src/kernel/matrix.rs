@@ -70,6 +70,12 @@ impl Matrix {
         Self { inputs, outputs, panels, scales, sums, bias }
     }
 
+    /// Bytes of a matrix of these sizes.
+    pub(crate) fn bytes(outputs: usize, inputs: usize) -> usize {
+        let wide = outputs.next_multiple_of(WIDTH);
+        wide * (inputs.next_multiple_of(DEPTH) + 2 * size_of::<f32>() + size_of::<i32>())
+    }
+
     /// The weights of an output, without its bias.
     pub(crate) fn row(&self, output: usize, to: &mut [f32]) {
         let deep = self.inputs.div_ceil(DEPTH);

@@ -116,7 +116,11 @@ impl Decoder {
         let layers = self.blocks.iter().map(|block| {
             work.wide.resize(encoded.len() * 2, 0.0);
             block.cross.multiply(encoded, After::Put, &mut work.wide, &mut work.scratch);
-            let mut layer = Remembered::default();
+            let mut layer = Remembered {
+                heard_keys: Vec::with_capacity(encoded.len()),
+                heard_values: Vec::with_capacity(encoded.len()),
+                ..Remembered::default()
+            };
             for row in work.wide.chunks_exact(2 * width) {
                 layer.heard_keys.extend(&row[..width]);
                 layer.heard_values.extend(&row[width..]);

@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +18,10 @@ const MAGIC: u32 = 0x6767_6d6c;
 const BLOCK: usize = 32;
 /// Above every size of a model.
 const LARGEST: usize = 1 << 20;
+/// Above every width.
+const WIDEST: usize = 1 << 16;
+/// Above every number of layers.
+const DEEPEST: usize = 1 << 10;
 /// Tokens of the smallest Whisper.
 const LEAST_WORDS: usize = 51_864;
 /// Above every name, word and count of dimensions there is.
@@ -23,25 +29,56 @@ const LONGEST_NAME: usize = 1 << 16;
 
 /// The sizes of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    pub(crate) words: usize,
+pub struct Sizes {
+    /// Tokens that it knows.
+    pub words: usize,
     /// Encoder positions of 30 s.
-    pub(crate) audio_positions: usize,
-    pub(crate) width: usize,
-    pub(crate) audio_layers: usize,
+    pub audio_positions: usize,
+    /// Numbers of a position.
+    pub width: usize,
+    /// The encoder's layers.
+    pub audio_layers: usize,
     /// Decoder positions.
-    pub(crate) text_positions: usize,
-    pub(crate) text_layers: usize,
-    pub(crate) mels: usize,
+    pub text_positions: usize,
+    /// The decoder's layers.
+    pub text_layers: usize,
+    /// Numbers of a frame of the spectrogram.
+    pub mels: usize,
 }
 
+/// Bytes that the sizes take at the beginning of a file.
+const HEAD_BYTES: u64 = 48;
+
 impl Sizes {
+    /// The sizes that a file begins with; nothing else of it is read.
+    pub fn of_file(path: &Path) -> Result<Self, ModelError> {
+        let file = File::open(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
+        let mut bytes = Vec::new();
+        let read = file.take(HEAD_BYTES).read_to_end(&mut bytes).map_err(|e| e.to_string());
+        read.and_then(|_| Self::read(&mut Cursor { bytes: &bytes, at: 0 }))
+            .map_err(|reason| ModelError::Corrupt { path: path.to_owned(), reason })
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
+        if cursor.u32()? != MAGIC {
+            return Err("not a model file of whisper.cpp".to_owned());
+        }
+        let mut number = || cursor.count();
+        let [words, audio_positions, width, _, audio_layers, text_positions] =
+            [number()?, number()?, number()?, number()?, number()?, number()?];
+        let [_, _, text_layers, mels, _] = [number()?, number()?, number()?, number()?, number()?];
+        let sizes =
+            Self { words, audio_positions, width, audio_layers, text_positions, text_layers, mels };
+        sizes.check()?;
+        Ok(sizes)
+    }
+
     fn check(self) -> Result<(), String> {
         let Self { words, audio_positions, width, text_positions, mels, .. } = self;
-        let most =
-            [audio_positions, width, text_positions, mels, self.audio_layers, self.text_layers];
         let is_whisper = (LEAST_WORDS..LARGEST).contains(&words)
-            && most.iter().all(|size| (1..LARGEST).contains(size))
+            && [audio_positions, text_positions, mels].iter().all(|n| (1..LARGEST).contains(n))
+            && (1..WIDEST).contains(&width)
+            && [self.audio_layers, self.text_layers].iter().all(|n| (1..DEEPEST).contains(n))
             && width.is_multiple_of(HEAD);
         if is_whisper { Ok(()) } else { Err(format!("these are no sizes of a Whisper: {self:?}")) }
     }
@@ -139,23 +176,7 @@ impl ModelFile {
 
     fn read(path: &Path, bytes: Vec<u8>) -> Result<Self, String> {
         let mut cursor = Cursor { bytes: &bytes, at: 0 };
-        if cursor.u32()? != MAGIC {
-            return Err("not a model file of whisper.cpp".to_owned());
-        }
-        let mut number = || cursor.count();
-        let [words, audio_positions, width, _, audio_layers, text_positions] =
-            [number()?, number()?, number()?, number()?, number()?, number()?];
-        let [_, _, text_layers, mels, _] = [number()?, number()?, number()?, number()?, number()?];
-        let sizes = Sizes {
-            words,
-            audio_positions,
-            width,
-            audio_layers,
-            text_positions,
-            text_layers,
-            mels,
-        };
-        sizes.check()?;
+        let sizes = Sizes::read(&mut cursor)?;
         let filters =
             cursor.count()?.checked_mul(cursor.count()?).ok_or("its filters are too many")?;
         let filters = Kind::F32.read(cursor.take(filters.saturating_mul(4))?);

@@ -1,0 +1,77 @@
+//! What a Whisper lane needs of a device's memory.
+
+use std::fs;
+
+use trunkline_inference::{
+    ModelError,
+    budget::{Footprint, Item, Part},
+};
+use trunkline_native::Sizes;
+
+use crate::{WhisperConfig, loudness::RATE_HZ, recognizer::DESKS};
+
+/// Seconds of sound that a turn keeps at most.
+const TURN_SECONDS: u64 = 30;
+/// Bytes of a sample: f32.
+const SAMPLE: u64 = 4;
+const HALF: u64 = 2;
+const FLOAT: u64 = 4;
+/// whisper.cpp rounds positions up to a multiple of this.
+const TILE: u64 = 256;
+/// Rows of the model's width that whisper.cpp's graphs of convolutions, encoder and decoder's keys and values
+/// work with at once. Estimated for flash attention from what whisper.cpp reports of its largest model.
+const ROWS_AT_WORK: u64 = 14;
+
+/// What the lane needs on its device: the GPU where it runs on one, else the machine's memory.
+///
+/// Says [`ModelError::Missing`] or [`ModelError::Corrupt`] of a file that cannot be used.
+pub fn footprint(config: &WhisperConfig) -> Result<Footprint, ModelError> {
+    let mut footprint = if config.gpu || config.module.is_some() {
+        of_module(config)?
+    } else {
+        let threads = usize::try_from(config.threads).unwrap_or(1);
+        trunkline_native::footprint(&config.model, threads, config.slots.min(DESKS))?
+    };
+    if !config.gpu {
+        let slots = u64::try_from(config.slots).unwrap_or(u64::MAX);
+        let factors = [
+            (slots, "slots"),
+            (TURN_SECONDS, "seconds"),
+            (RATE_HZ.into(), "samples a second"),
+            (SAMPLE, "bytes"),
+        ];
+        footprint.items.push(Item::product(Part::Kv, "sound of turns", &factors));
+    }
+    Ok(footprint)
+}
+
+/// By whisper.cpp: one window at a time.
+fn of_module(config: &WhisperConfig) -> Result<Footprint, ModelError> {
+    let sizes = Sizes::of_file(&config.model)?;
+    let file = fs::metadata(&config.model).map_or(0, |found| found.len());
+    let size = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+    let [audio, text] = [size(sizes.audio_positions), size(sizes.text_positions)];
+    let [width, layers] = [size(sizes.width), size(sizes.text_layers)];
+    let positions = audio.next_multiple_of(TILE) + text.next_multiple_of(TILE);
+    let kv = [
+        (layers, "layers"),
+        (2, "keys and values"),
+        (positions, "positions"),
+        (width, "numbers"),
+        (HALF, "bytes"),
+    ];
+    let logits = [(text, "positions"), (size(sizes.words), "words"), (FLOAT, "bytes")];
+    let graphs = [
+        (audio, "positions"),
+        (width, "numbers"),
+        (FLOAT, "bytes"),
+        (ROWS_AT_WORK, "at once, estimated"),
+    ];
+    let items = vec![
+        Item::amount(Part::Weights, "weights", file, "the file"),
+        Item::product(Part::Kv, "keys and values", &kv),
+        Item::product(Part::Workspace, "logits", &logits),
+        Item::product(Part::Workspace, "graphs", &graphs),
+    ];
+    Ok(Footprint { items })
+}
