@@ -175,12 +175,12 @@ def listen_to(engine, texts, delay, results):
     for text in texts:
         began, pieces = engine.speak(text)
         # Who runs dry has not caught up before a tenth of a second: small pieces are not so many gaps.
-        dry, gaps, since = pieces[0][0], 0, 1
+        dry, gaps, since, silent = pieces[0][0], 0, 1, 0
         for came, seconds in pieces:
             if came > dry:
-                gaps, since = gaps + (since > 0.1), 0
+                gaps, since, silent = gaps + (since > 0.1), 0, silent + came - dry
             dry, since = max(dry, came) + seconds, since + seconds
-        results.append((pieces[0][0] - began, gaps, sum(seconds for _, seconds in pieces)))
+        results.append((pieces[0][0] - began, gaps, silent, sum(seconds for _, seconds in pieces)))
         time.sleep(max(0, dry + 0.5 - time.perf_counter()))
 
 
@@ -196,10 +196,11 @@ def measure(engine, at_once, texts, seed):
         stream.start()
     for stream in streams:
         stream.join()
-    used, sound = cpu_seconds(engine.pid) - before, sum(seconds for _, _, seconds in results)
-    firsts = sorted(first for first, _, _ in results)
+    used, sound = cpu_seconds(engine.pid) - before, sum(result[3] for result in results)
+    firsts = sorted(result[0] for result in results)
     return {"first_p50_s": firsts[len(firsts) // 2], "first_p95_s": firsts[len(firsts) * 95 // 100],
-            "gaps_a_1000_s": sum(gaps for _, gaps, _ in results) / sound * 1000, "cpu_s_a_s": used / sound,
+            "gaps_a_1000_s": sum(result[1] for result in results) / sound * 1000,
+            "silent_s_a_1000_s": sum(result[2] for result in results) / sound * 1000, "cpu_s_a_s": used / sound,
             "cpu_s_a_text": used / len(results), "sound_s": sound}
 
 
@@ -239,7 +240,7 @@ def report(runs, at_once, args):
     ours = runs["Trunkline"]
     print(f"\n{at_once} streams, {args.texts} texts each, median of {args.rounds} rounds (ours over theirs: median, least, most)")
     for key in ours[0]:
-        print(f"  {key:14} Trunkline {statistics.median(run[key] for run in ours):8.3f}")
+        print(f"  {key:17} Trunkline {statistics.median(run[key] for run in ours):8.3f}")
         for name, theirs in runs.items():
             if theirs is not ours:
                 ratios = sorted(a[key] / b[key] if b[key] else float("nan") for a, b in zip(ours, theirs))

@@ -242,7 +242,7 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
     }
 
     fn admit(&mut self, slot: SlotId, job: Utterance) {
-        let speaker = Speaker::new(job.clauses, job.voice);
+        let speaker = Speaker::new(job.clauses, job.voice, Instant::now());
         self.seats[slot] = Some(Seat { speaker, part: None });
     }
 
@@ -291,5 +291,7 @@ fn hand_over(slot: SlotId, speaker: &mut Speaker, slots: &mut Slots<SpeechPiece>
 
 #[cfg(test)]
 mod company_tests;
+#[cfg(test)]
+mod load_tests;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,9 @@ use super::{SPOKEN_HZ, parts::parts, timing::align};
 const FRAME: usize = SPOKEN_HZ as usize / 50;
 /// Pieces made and not yet handed over; with more, the speaker rests. One part may stand above it.
 const UNSPOKEN_PIECES: usize = 50;
+/// How late a reply may begin where others would run dry: a gap is worse than a start that hardly anyone
+/// hears to be later.
+const START: Duration = Duration::from_millis(200);
 
 /// One reply.
 pub(super) struct Speaker {
@@ -33,7 +36,7 @@ pub(super) struct Speaker {
     pieces: VecDeque<SpeechPiece>,
     /// Where the next frame stands in the reply.
     at: MediaTime,
-    /// When the listener runs dry: at once, before anything was said.
+    /// When the listener runs dry; before anything was said, when it should be.
     dry_at: Instant,
 }
 
@@ -47,8 +50,8 @@ struct Saying {
 }
 
 impl Speaker {
-    /// A reply of which nothing is known yet.
-    pub(super) fn new(clauses: ClauseStream, voice: Voice) -> Self {
+    /// A reply, asked for at `now`, of which nothing is known yet.
+    pub(super) fn new(clauses: ClauseStream, voice: Voice, now: Instant) -> Self {
         let speed = if voice.speed.is_finite() { voice.speed.clamp(0.25, 4.0) } else { 1.0 };
         Self {
             clauses,
@@ -59,7 +62,7 @@ impl Speaker {
             rest: Vec::with_capacity(FRAME),
             pieces: VecDeque::new(),
             at: MediaTime::ZERO,
-            dry_at: Instant::now(),
+            dry_at: now + START,
         }
     }
 
@@ -128,7 +131,11 @@ impl Speaker {
                 self.end_frame();
             }
         }
-        self.dry_at = self.dry_at.max(now) + self.at.since(before).to_duration();
+        let said = self.at.since(before).to_duration();
+        let dry_at = if before == MediaTime::ZERO { now } else { self.dry_at.max(now) };
+        if !said.is_zero() {
+            self.dry_at = dry_at + said;
+        }
     }
 
     /// Ends the part that is being said; its words end so long after it began.
@@ -203,7 +210,8 @@ mod tests {
     fn speaker(texts: &[&str]) -> Speaker {
         let clause = |text: &&str| Ok(Clause { text: (*text).into(), speakable: (*text).into() });
         let clauses: Vec<_> = texts.iter().map(clause).collect();
-        let mut speaker = Speaker::new(Box::pin(stream::iter(clauses)), Voice::default());
+        let mut speaker =
+            Speaker::new(Box::pin(stream::iter(clauses)), Voice::default(), Instant::now());
         speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
         speaker
     }
@@ -217,7 +225,7 @@ mod tests {
             stream::iter([clause("one"), clause("two"), clause("three")]).inspect(move |_| {
                 counter.fetch_add(1, Ordering::Relaxed);
             });
-        let mut speaker = Speaker::new(Box::pin(clauses), Voice::default());
+        let mut speaker = Speaker::new(Box::pin(clauses), Voice::default(), Instant::now());
         let listen = |speaker: &mut Speaker| {
             speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
             asked.load(Ordering::Relaxed)
@@ -258,8 +266,15 @@ mod tests {
     #[test]
     fn who_has_nothing_to_play_is_served_before_who_has() {
         let (mut ahead, behind) = (speaker(&["one"]), speaker(&["two"]));
-        ahead.heard(&[1; FRAME * 10], Instant::now());
+        ahead.heard(&[1; FRAME * 15], Instant::now());
         assert!(ahead.deadline() > behind.deadline());
+    }
+
+    #[test]
+    fn who_is_about_to_run_dry_is_served_before_who_has_heard_nothing() {
+        let (mut playing, fresh) = (speaker(&["one"]), speaker(&["two"]));
+        playing.heard(&[1; FRAME * 5], Instant::now());
+        assert!(playing.deadline() < fresh.deadline());
     }
 
     #[test]
@@ -292,7 +307,7 @@ mod tests {
     fn speeds_beyond_reason_are_brought_within() {
         for (asked, given) in [(0.0, 0.25), (100.0, 4.0), (f32::NAN, 1.0), (1.5, 1.5)] {
             let voice = Voice { name: String::new(), speed: asked };
-            let speaker = Speaker::new(Box::pin(stream::empty()), voice);
+            let speaker = Speaker::new(Box::pin(stream::empty()), voice, Instant::now());
             assert_eq!(speaker.voice().speed, given);
         }
     }

@@ -217,15 +217,15 @@ fn who_is_far_ahead_does_not_join_who_is_dry() {
     let mut engine = at_work(2);
     let now = Instant::now();
     step(&mut engine, &[0], now);
-    // Slot 0 says 1.2 s of nothing in particular before slot 1 comes.
+    // Slot 0 says 1.5 s of nothing in particular before slot 1 comes.
     let seat = engine.seats[0].as_mut().unwrap();
-    seat.speaker.heard(&vec![1; 24 * 1200], now);
+    seat.speaker.heard(&vec![1; 24 * 1500], now);
     let mut heard = Heard::default();
-    take(&mut engine, 0, 40, &mut heard);
+    take(&mut engine, 0, 60, &mut heard);
     step(&mut engine, &[1], now);
     assert_eq!(step(&mut engine, &[0, 1], now), [1]);
-    // 300 ms later it has less than a second more than the other.
-    assert_eq!(step(&mut engine, &[0, 1], now + Duration::from_millis(300)), [1, 0]);
+    // 600 ms later it has less than a second more than the other.
+    assert_eq!(step(&mut engine, &[0, 1], now + Duration::from_millis(600)), [1, 0]);
 }
 
 #[test]
