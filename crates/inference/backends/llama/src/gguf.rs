@@ -314,7 +314,8 @@ pub(crate) mod tests {
             bytes.extend(self.pairs.0.to_le_bytes());
             bytes.extend(self.pairs.1);
             bytes.extend(self.tensors.1);
-            bytes.resize(bytes.len().next_multiple_of(32) + self.end as usize, 0);
+            let tensors = usize::try_from(self.end).unwrap();
+            bytes.resize(bytes.len().next_multiple_of(32) + tensors, 0);
             bytes
         }
     }
