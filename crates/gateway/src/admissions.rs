@@ -85,7 +85,7 @@ fn told(what: &str, Refusal { retry_after, cause }: Refusal) -> Duration {
             tracing::info!(predicted, seconds, "{what} is refused: turns would take too long");
         }
         Cause::Full { busy } => {
-            tracing::info!(busy, seconds, "{what} is refused: the models are busy")
+            tracing::info!(busy, seconds, "{what} is refused: the models are busy");
         }
         Cause::Unknown => tracing::info!(seconds, "{what} is refused: too many begin at once"),
     }

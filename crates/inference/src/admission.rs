@@ -13,7 +13,7 @@ use self::latencies::Latencies;
 const SETTLED: Duration = Duration::from_secs(6);
 /// So many calls may begin together before the demand of any is known; after that as many as are
 /// settled, so that their number at most doubles until their demand is seen.
-const SLOW_START: usize = 4;
+const SLOW_START: u32 = 4;
 /// The device's time is averaged over about this.
 const MEMORY: Duration = Duration::from_secs(5);
 /// What a call takes is averaged over so many observations.
@@ -125,7 +125,7 @@ impl Admission {
         let (settled, _) = self.ages(now);
         if settled > 0 {
             // Too much while others have just begun, which is the safe side.
-            self.demand.learn(part / settled as f64);
+            self.demand.learn(part / f64::from(settled));
         }
     }
 
@@ -151,7 +151,7 @@ impl Admission {
             return Err(Cause::Unknown);
         }
         let strict = if self.is_refusing { HYSTERESIS } else { 1.0 };
-        let busy = self.busy_now(now) + self.demand.mean * (more + young as f64);
+        let busy = self.busy_now(now) + self.demand.mean * (more + f64::from(young));
         if busy > MOST_BUSY * strict {
             return Err(Cause::Full { busy });
         }
@@ -166,14 +166,15 @@ impl Admission {
     /// The part of its time that the device is busy with calls that are settled. What was measured lags
     /// behind a call that has just settled.
     fn busy_now(&self, now: Instant) -> f64 {
-        self.busy.part.max(self.demand.mean * self.ages(now).0 as f64)
+        self.busy.part.max(self.demand.mean * f64::from(self.ages(now).0))
     }
 
     /// How many calls do what calls do, and how many have just begun.
-    fn ages(&self, now: Instant) -> (usize, usize) {
+    fn ages(&self, now: Instant) -> (u32, u32) {
         let is_settled = |began: &&Instant| now.saturating_duration_since(**began) >= SETTLED;
+        let count = |calls: usize| u32::try_from(calls).unwrap_or(u32::MAX);
         let settled = self.calls.values().filter(is_settled).count();
-        (settled, self.calls.len() - settled)
+        (count(settled), count(self.calls.len() - settled))
     }
 
     fn retry_after(&self) -> Duration {

@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
     ChatModel, Device, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
-    catalog::{Catalog, EngineKind},
+    catalog::{Catalog, EngineKind, ModelFile as CatalogFile},
 };
 use trunkline_session::{Agent, Models};
 use trunkline_telephony::SipConfig;
@@ -70,7 +70,7 @@ pub(crate) fn models_by_hash(config: &ModelsConfig) -> Vec<ModelAbout> {
     let catalog = Catalog::built_in();
     let hashes = |name| {
         let files = catalog.model(name).map_or(&[][..], |model| &model.files);
-        files.iter().flat_map(|file| file.hashes()).map(|hash| hash.to_string()).collect()
+        files.iter().flat_map(CatalogFile::hashes).map(|hash| hash.to_string()).collect()
     };
     roles(config)
         .map(|(role, name)| ModelAbout {

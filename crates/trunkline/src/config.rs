@@ -7,7 +7,7 @@ mod network;
 mod problem;
 mod reference;
 
-use std::{env, fs, path::Path};
+use std::{env, fmt::Write as _, fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -108,7 +108,10 @@ fn fingerprint(text: &str, environment: impl Iterator<Item = (String, String)>) 
         environment.map(|(name, value)| format!("{name}={value}")).collect();
     overrides.sort();
     let hash = Sha256::digest([text, &overrides.join("\0")].join("\0"));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a string does not fail");
+        hex
+    })
 }
 
 fn environment() -> impl Iterator<Item = (String, String)> {

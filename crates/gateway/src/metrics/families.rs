@@ -301,7 +301,7 @@ impl Collector for LaneLoads {
         }
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_deadline_misses",
-            "Steps of a lane that met what was waited for after it was due",
+            "Steps of a lane that met what was waited for after it was due.",
             None,
             MetricType::Counter,
         )?;

@@ -18,7 +18,7 @@ impl Collector for Process {
             cpu_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default())
         {
             let counter = ConstCounter::new(seconds);
-            let help = "Processor time of the process, user and system";
+            let help = "Processor time of the process, user and system.";
             counter.encode(encoder.encode_descriptor(
                 "process_cpu_seconds",
                 help,
@@ -30,7 +30,7 @@ impl Collector for Process {
             resident_bytes(&fs::read_to_string("/proc/self/status").unwrap_or_default())
         {
             let gauge = ConstGauge::new(bytes);
-            let help = "Memory of the process that is in RAM";
+            let help = "Memory of the process that is in RAM.";
             gauge.encode(encoder.encode_descriptor(
                 "process_resident_memory_bytes",
                 help,
@@ -42,7 +42,7 @@ impl Collector for Process {
     }
 }
 
-/// Fields 14 and 15 of proc_pid_stat(5), counted after the name in brackets, which may hold anything.
+/// Fields 14 and 15 of `proc_pid_stat(5)`, counted after the name in brackets, which may hold anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;

@@ -1,3 +1,5 @@
+//! Calls offered to a site whose device follows its queue, second by second.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -23,9 +25,13 @@ impl Site {
         self.admission.calls.len()
     }
 
+    fn count(&self) -> u32 {
+        u32::try_from(self.calls()).unwrap_or(u32::MAX)
+    }
+
     /// What the device is asked for, of its time.
     fn load(&self) -> f64 {
-        self.admission.ages(self.now).0 as f64 * self.demand
+        f64::from(self.admission.ages(self.now).0) * self.demand
     }
 
     /// How long a turn takes now: half a second alone.
@@ -79,7 +85,7 @@ fn an_idle_device_refuses_nobody() {
 #[test]
 fn a_crowd_that_calls_at_once_is_let_in_as_fast_as_its_demand_is_seen() {
     let mut site = Site::new(0.001);
-    assert_eq!((0..50).filter(|_| site.offer()).count(), SLOW_START);
+    assert_eq!((0..50).filter(|_| site.offer()).count(), SLOW_START as usize);
     let refusal = site.admission.admit(site.now).unwrap_err();
     assert_eq!(refusal.cause, Cause::Unknown);
     for _ in 0..60 {
@@ -129,7 +135,7 @@ proptest! {
         }
         prop_assert!(site.took() <= LIMIT.mul_f64(1.3), "{:?}", site.took());
         let full = f64::from(capacity) * 0.5;
-        prop_assert!(site.calls() as f64 >= full.min(200.0) - 2.0, "{} of {capacity}", site.calls());
+        prop_assert!(f64::from(site.count()) >= full.min(200.0) - 2.0, "{} of {capacity}", site.calls());
     }
 
     #[test]

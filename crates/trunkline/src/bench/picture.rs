@@ -16,14 +16,17 @@ use super::{
 const SIZE: (u32, u32) = (960, 420);
 /// Where the curve ends and the bars begin.
 const MIDDLE: i32 = 520;
-/// Curves: percentile, colour.
-const CURVES: [(&str, RGBColor, fn(&Spread) -> f64); 3] = [
+/// What is drawn of a `T`: its name, its colour, its value.
+type Drawable<T> = (&'static str, RGBColor, fn(&T) -> f64);
+
+/// The curves.
+const CURVES: [Drawable<Spread>; 3] = [
     ("p50", RGBColor(46, 125, 50), |s| s.p50),
     ("p95", RGBColor(239, 108, 0), |s| s.p95),
     ("p99", RGBColor(106, 27, 154), |s| s.p99),
 ];
 /// Stages of a turn, in their order.
-const STAGES: [(&str, RGBColor, fn(&Stages) -> f64); 5] = [
+const STAGES: [Drawable<Stages>; 5] = [
     ("endpoint", RGBColor(176, 190, 197), |s| s.endpoint),
     ("stt", RGBColor(66, 165, 245), |s| s.stt),
     ("llm", RGBColor(126, 87, 194), |s| s.llm_first_token),

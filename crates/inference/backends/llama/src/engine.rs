@@ -202,6 +202,7 @@ impl<N: Network> ReplyEngine<N> {
     }
 
     /// What a step of `shares` takes of the device, and for whom.
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one step")]
     fn demand(&self, shares: &[Share]) -> (Step, Vec<(Claim, f64)>) {
         let rows: usize = shares.iter().map(|share| share.tokens).sum();
         let reads = shares.iter().any(|share| self.work(share.slot).is_some_and(Work::is_reading));

@@ -128,6 +128,7 @@ impl<R: Recognize> Hearing<R> {
     }
 
     /// What a step takes of the device, and for whom.
+    #[expect(clippy::cast_precision_loss, reason = "a handful of desks")]
     fn demand(&self, busy: usize) -> (Step, Vec<(Claim, f64)>) {
         let amount = busy as f64;
         let claims = self.desks.iter().flatten().map(|at_work| {
