@@ -121,7 +121,7 @@ impl Admission {
         self.latencies.push(now, alone);
     }
 
-    /// How long the device has been at work in all, asked about once a second.
+    /// How long the device has been at work for calls, told about once a second.
     pub fn device_worked(&mut self, now: Instant, total: Duration) {
         let Some(part) = self.busy.observe(now, total) else { return };
         let (settled, _) = self.ages(now);

@@ -33,7 +33,9 @@ impl Audience {
         let promises = Promises::default();
         match self {
             Self::Nobody => Claim::batch(tenant),
-            Self::Program => Claim::live(tenant, asked + PROGRAM_FIRST + PROGRAM_NEXT * written),
+            Self::Program => {
+                Claim::live(tenant, asked + PROGRAM_FIRST + PROGRAM_NEXT * written).of_program()
+            }
             Self::Caller if is_reading => {
                 Claim::live(tenant, promises.due(Promise::PrefillChunk, asked))
             }

@@ -20,7 +20,7 @@ struct Floor {
     schedule: Schedule,
     seats: BTreeMap<LaneId, Called>,
     width: u32,
-    /// How long steps for callers took, all together.
+    /// How long steps for calls took, all together.
     worked: Duration,
 }
 
@@ -39,7 +39,7 @@ impl Device {
         Self(Arc::new(Mutex::new(Floor { schedule, seats, width, worked })))
     }
 
-    /// How long the device was at work for those who wait, since it began.
+    /// How long the device was at work for calls, since it began.
     pub fn worked(&self) -> Duration {
         let floor = self.floor();
         floor.worked / floor.width
@@ -138,7 +138,7 @@ impl Seat {
             State::Steps(request) => {
                 let mut floor = self.device.floor();
                 let stepped = floor.schedule.done(now, self.lane);
-                if let (Some(stepped), Some(_)) = (stepped, request.claim.due()) {
+                if let Some(stepped) = stepped.filter(|_| request.claim.is_call) {
                     floor.worked += stepped.took;
                 }
                 floor.grant(now);
@@ -227,13 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_steps_take_is_counted_unless_nobody_waits_for_them() {
+    fn the_time_that_steps_of_calls_take_is_counted_and_that_of_others_is_not() {
         let device = device(1);
         let mut seat = device.seat();
         let now = Instant::now();
         assert!(seat.enter(now, STEP, &due(now, 10)));
         seat.end_round(now + Duration::from_millis(7));
         assert!(seat.enter(now, STEP, &[(Claim::batch(Tenant(0)), 1.0)]));
+        seat.end_round(now + Duration::from_millis(9));
+        let of_program = due(now, 10).map(|(claim, left)| (claim.of_program(), left));
+        assert!(seat.enter(now, STEP, &of_program));
         seat.end_round(now + Duration::from_millis(9));
         assert_eq!(device.worked(), Duration::from_millis(7));
     }

@@ -30,17 +30,25 @@ pub struct Claim {
     pub weight: NonZeroU32,
     /// What waits for it.
     pub class: Class,
+    /// Whether it is a call's: admission counts what those take.
+    pub is_call: bool,
 }
 
 impl Claim {
     /// A caller's, of weight 1.
     pub fn live(tenant: Tenant, due: Instant) -> Self {
-        Self { tenant, weight: NonZeroU32::MIN, class: Class::Live { due } }
+        Self { tenant, weight: NonZeroU32::MIN, class: Class::Live { due }, is_call: true }
     }
 
     /// One that nobody waits for, of weight 1.
     pub fn batch(tenant: Tenant) -> Self {
-        Self { tenant, weight: NonZeroU32::MIN, class: Class::Batch }
+        Self { tenant, weight: NonZeroU32::MIN, class: Class::Batch, is_call: false }
+    }
+
+    /// The same for a program, which gives way to calls when there is too much to do.
+    #[must_use]
+    pub fn of_program(self) -> Self {
+        Self { is_call: false, ..self }
     }
 
     /// The same with another weight.
