@@ -32,6 +32,13 @@ impl Admissions {
         Self(None)
     }
 
+    /// A turn of a call keeps the device at work for so long, as far as can be told before calls come.
+    pub fn expect_turns_of(&self, work: Duration) {
+        if let Some(mut admission) = self.admission() {
+            admission.expect_turns_of(work);
+        }
+    }
+
     /// Lets a call in, which is in progress from now on, or says when to come back.
     pub fn call(&self, call: CallId) -> Result<(), Duration> {
         let Some(mut admission) = self.admission() else { return Ok(()) };

@@ -20,6 +20,8 @@ const KNOWN_AFTER: u32 = 5;
 const MEMORY: Duration = Duration::from_secs(5);
 /// What a call takes is averaged over so many observations.
 const DEMAND_SAMPLES: u32 = 20;
+/// How often a caller says something, on average: what is planned with until calls tell.
+const TURN_EVERY: Duration = Duration::from_secs(10);
 /// Above this part of its time a device has no room for what is uneven about speech.
 const MOST_BUSY: f64 = 0.92;
 /// A device that refused takes calls again once this much less is predicted.
@@ -94,6 +96,15 @@ impl Admission {
             is_refusing: false,
             last_end: None,
             between_ends: None,
+        }
+    }
+
+    /// What calls take until they show it themselves: a turn each [`TURN_EVERY`] that keeps the device at
+    /// work for so long.
+    pub fn expect_turns_of(&mut self, work: Duration) {
+        if !work.is_zero() {
+            let mean = work.as_secs_f64() / TURN_EVERY.as_secs_f64();
+            self.demand = Demand { mean, samples: 0, expected: KNOWN_AFTER };
         }
     }
 
@@ -189,12 +200,14 @@ impl Admission {
 struct Demand {
     mean: f64,
     samples: u32,
+    /// So many observations the mean that was expected counts for.
+    expected: u32,
 }
 
 impl Demand {
     fn learn(&mut self, part: f64) {
         self.samples = (self.samples + 1).min(DEMAND_SAMPLES);
-        self.mean += (part - self.mean) / f64::from(self.samples);
+        self.mean += (part - self.mean) / f64::from(self.samples.max(self.expected));
     }
 }
 

@@ -45,6 +45,11 @@ impl Device {
         floor.worked / floor.width
     }
 
+    /// Whether any lane asks it before it steps.
+    pub fn is_shared(&self) -> bool {
+        !self.floor().seats.is_empty()
+    }
+
     /// A place for the lane that runs on the current thread.
     pub(crate) fn seat(&self) -> Seat {
         let mut floor = self.floor();

@@ -5,13 +5,14 @@ use trunkline_inference::Clause;
 
 use crate::speakable::speakable;
 
-/// A first clause is cut at the first comma with at least this many words before it: "Sure," sounds
-/// about as long as the next clause takes to make.
-const FIRST_CLAUSE_WORDS: usize = 1;
-/// A first clause without any punctuation is cut at a word boundary after this many words: each word
-/// more costs about 40 ms on two cores, and fewer sound torn.
+/// A first clause is cut at its first comma, and without any punctuation at a word boundary after this many
+/// words: each word more costs about 40 ms on two cores, and fewer sound torn.
 const FIRST_CLAUSE_MAX_WORDS: usize = 5;
-/// A later clause is cut at a comma only when it is at least this long, in bytes.
+/// A second clause may have this many words without any punctuation,
+const NEXT_CLAUSE_MAX_WORDS: usize = 8;
+/// and this many more for each word that was said before: while those sound it can be made.
+const GROWTH: usize = 2;
+/// A clause is cut at a comma only when it is at least this long, in bytes, or as long as was said before.
 const CLAUSE_BYTES: usize = 60;
 /// No clause is longer than this, in bytes; it is cut at a word boundary.
 const CLAUSE_MAX_BYTES: usize = 240;
@@ -27,7 +28,28 @@ const ABBREVIATIONS: [&str; 22] = [
 pub struct ClauseCutter {
     text: String,
     language: Option<String>,
-    given: usize,
+    given: Given,
+}
+
+/// What has been given out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    words: usize,
+}
+
+impl Given {
+    /// With so many words a clause may end at a comma.
+    fn least_words(self) -> usize {
+        self.words.max(1)
+    }
+
+    /// With so many words it ends without one: longer, and it would not be ready in time.
+    fn most_words(self) -> usize {
+        match self.words {
+            0 => FIRST_CLAUSE_MAX_WORDS,
+            said => NEXT_CLAUSE_MAX_WORDS + GROWTH * said,
+        }
+    }
 }
 
 impl ClauseCutter {
@@ -43,7 +65,7 @@ impl ClauseCutter {
 
     /// The next clause that is certain to be one, whatever text follows.
     pub fn next_clause(&mut self) -> Option<Clause> {
-        while let Some(end) = cut(&self.text, self.given == 0) {
+        while let Some(end) = cut(&self.text, self.given) {
             if let Some(clause) = self.take(end) {
                 return Some(clause);
             }
@@ -67,13 +89,13 @@ impl ClauseCutter {
         if speakable.is_empty() {
             return None;
         }
-        self.given += 1;
+        self.given.words += text.split_whitespace().count();
         Some(Clause { text: text.to_owned(), speakable })
     }
 }
 
 /// Where the first clause of `text` ends, when that is certain.
-fn cut(text: &str, first: bool) -> Option<usize> {
+fn cut(text: &str, given: Given) -> Option<usize> {
     for (at, ch) in text.char_indices() {
         let end = at + ch.len_utf8();
         let (before, after) = text.split_at(end);
@@ -81,9 +103,9 @@ fn cut(text: &str, first: bool) -> Option<usize> {
             '.' | '!' | '?' | '…' => ends_sentence(before, after)?,
             '。' | '！' | '？' | '\n' => true,
             ',' | ';' | ':' | '—' | '–' => {
-                pauses(before, after)? && is_long_enough(before, first)
+                pauses(before, after)? && is_long_enough(before, given)
             }
-            _ => ch.is_whitespace() && is_too_long(before, first),
+            _ => ch.is_whitespace() && is_too_long(before, given),
         };
         if stops && before.chars().any(char::is_alphanumeric) {
             return Some(end);
@@ -120,17 +142,12 @@ fn pauses(before: &str, after: &str) -> Option<bool> {
     }
 }
 
-fn is_long_enough(before: &str, first: bool) -> bool {
-    if first {
-        before.split_whitespace().count() >= FIRST_CLAUSE_WORDS
-    } else {
-        before.len() >= CLAUSE_BYTES
-    }
+fn is_long_enough(before: &str, given: Given) -> bool {
+    before.len() >= CLAUSE_BYTES || before.split_whitespace().count() >= given.least_words()
 }
 
-fn is_too_long(before: &str, first: bool) -> bool {
-    before.len() >= CLAUSE_MAX_BYTES
-        || (first && before.split_whitespace().count() >= FIRST_CLAUSE_MAX_WORDS)
+fn is_too_long(before: &str, given: Given) -> bool {
+    before.len() >= CLAUSE_MAX_BYTES || before.split_whitespace().count() >= given.most_words()
 }
 
 #[cfg(test)]
@@ -181,6 +198,19 @@ mod tests {
     fn a_first_clause_without_punctuation_is_cut_after_five_words() {
         let found = clauses("one two three four five six seven eight nine ten eleven", 4);
         assert_eq!(found, ["one two three four five", "six seven eight nine ten eleven"]);
+    }
+
+    #[test]
+    fn clauses_grow_with_what_sounds_while_they_are_made() {
+        let text = "Sure, one two three four five six seven eight nine ten, eleven twelve, thirteen.";
+        let found = ["Sure,", "one two three four five six seven eight nine ten,", "eleven twelve, thirteen."];
+        assert_eq!(clauses(text, 4), found);
+        let text = "No, I am afraid that there is no room on any of these days at all.";
+        let found = ["No,", "I am afraid that there is no room on any", "of these days at all."];
+        assert_eq!(clauses(text, 4), found);
+        let text = "Well, yes, I can do that, if you tell me on which day, and at what time, you come.";
+        let found = ["Well,", "yes,", "I can do that,", "if you tell me on which day,", "and at what time, you come."];
+        assert_eq!(clauses(text, 4), found);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod keys;
 mod machine;
 mod memory;
 mod models_cli;
+mod rehearsal;
 mod serve;
 mod sound_file;
 mod speak;

@@ -25,7 +25,7 @@ use crate::{
     config::Config,
     exit::Failure,
     machine::Machine,
-    memory, telemetry,
+    memory, rehearsal, telemetry,
 };
 
 /// How long calls may go on after the order to stop.
@@ -70,6 +70,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
         models: models.clone(),
         agent: assemble::realtime_agent(&config.agents),
     });
+    rehearse(&config, &models, &device, &desk.admissions).await;
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 
@@ -95,6 +96,18 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     front.answer_until(&mut sip, &mut answering, drained).await;
     sip.shutdown(GOODBYE).await;
     desk.close().await
+}
+
+/// Has the models take a turn, so that the first caller meets warm ones and it is known what calls take.
+async fn rehearse(config: &Config, models: &Models, device: &Device, admissions: &Admissions) {
+    let Some((name, agent)) = config.agents.first().filter(|_| device.is_shared()) else { return };
+    match rehearsal::turn(models, &assemble::agent(name, agent), device).await {
+        Ok(turn) => {
+            tracing::info!(worked_ms = turn.as_millis(), "the models are warm");
+            admissions.expect_turns_of(turn);
+        }
+        Err(error) => tracing::warn!(%error, "the models could not take a turn by themselves"),
+    }
 }
 
 /// Everything that stays open while calls come and go: HTTP, journal, store.

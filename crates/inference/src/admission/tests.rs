@@ -96,6 +96,26 @@ fn a_crowd_that_calls_at_once_is_let_in_as_fast_as_its_demand_is_seen() {
 }
 
 #[test]
+fn a_crowd_that_calls_first_is_let_in_as_far_as_a_rehearsed_turn_tells() {
+    let mut site = Site::new(0.18);
+    site.admission.expect_turns_of(Duration::from_millis(1_800));
+    assert_eq!((0..50).filter(|_| site.offer()).count(), 5);
+    let refusal = site.admission.admit(site.now).unwrap_err();
+    assert!(matches!(refusal.cause, Cause::Full { .. }), "{refusal:?}");
+}
+
+#[test]
+fn what_calls_show_corrects_what_was_expected_of_them() {
+    let mut site = Site::new(0.01);
+    site.admission.expect_turns_of(Duration::from_secs(2));
+    for _ in 0..60 {
+        site.offered(50);
+        site.second();
+    }
+    assert!(site.calls() > 40, "{}", site.calls());
+}
+
+#[test]
 fn what_is_told_to_refused_callers_follows_how_often_calls_end() {
     let mut site = Site::new(0.2);
     (0..SLOW_START).for_each(|_| assert!(site.offer()));

@@ -1,0 +1,96 @@
+//! One turn of a conversation with nobody, before the first caller comes: the models are warm after it, and
+//! how long their device was at work tells how many calls it can take.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use trunkline_audio::{Frame, MediaTime, resample_all};
+use trunkline_inference::{
+    Audience, Chat, ChatOptions, Clause, Device, Message, ModelError, ReplyPiece, Role, SpeechPiece,
+    SttInput, SttOptions,
+};
+use trunkline_session::{Agent, Models};
+
+/// What the caller says: as long as callers' questions are, about four seconds.
+const QUESTION: &str = "I would like to come by on Friday. When do you open, and where can I leave the car?";
+/// Tokens of the reply: some twelve seconds of speech.
+const REPLY_TOKENS: u32 = 40;
+/// What recognizers hear.
+const HEARD_HZ: u32 = 16_000;
+/// Samples of 20 ms.
+const FRAME: usize = 320;
+
+/// Has the models take a turn as `agent`; how long `device` was at work on it.
+pub(crate) async fn turn(
+    models: &Models,
+    agent: &Agent,
+    device: &Device,
+) -> Result<Duration, ModelError> {
+    let (question, heard_hz) = say(models, agent, QUESTION).await?;
+    let question = resample_all(&question, heard_hz, HEARD_HZ).unwrap_or_default();
+    // The instructions are read once, not in every turn.
+    answer(models, agent, "", 0).await?;
+    let before = device.worked();
+    let words = hear(models, agent, &question).await?;
+    let words = if words.is_empty() { QUESTION } else { &words };
+    let reply = answer(models, agent, words, REPLY_TOKENS).await?;
+    if !reply.is_empty() {
+        say(models, agent, &reply).await?;
+    }
+    Ok(device.worked().saturating_sub(before))
+}
+
+/// The sound of `text`, and its rate.
+async fn say(models: &Models, agent: &Agent, text: &str) -> Result<(Vec<i16>, u32), ModelError> {
+    let clause = Clause { text: text.to_owned(), speakable: text.to_owned() };
+    let mut speech = models.tts.speak(Box::pin(stream::iter([Ok(clause)])), &agent.voice);
+    let (mut sound, mut hz) = (Vec::new(), HEARD_HZ);
+    while let Some(piece) = speech.next().await {
+        if let SpeechPiece::Audio(frame) = piece? {
+            hz = frame.rate_hz();
+            sound.extend_from_slice(frame.samples());
+        }
+    }
+    Ok((sound, hz))
+}
+
+async fn hear(models: &Models, agent: &Agent, sound: &[i16]) -> Result<String, ModelError> {
+    let frame = |(n, samples): (usize, &[i16])| {
+        let at = MediaTime::from_samples((n * FRAME) as u64, HEARD_HZ);
+        SttInput::Frame(Frame::new(samples, HEARD_HZ, at))
+    };
+    let frames: Vec<_> = sound.chunks(FRAME).enumerate().map(frame).collect();
+    let options = SttOptions { language: agent.language.clone(), ..SttOptions::default() };
+    let mut words = models.stt.transcribe(Box::pin(stream::iter(frames)), &options);
+    let mut last = String::new();
+    while let Some(transcript) = words.next().await {
+        last = transcript?.text;
+    }
+    Ok(last)
+}
+
+async fn answer(
+    models: &Models,
+    agent: &Agent,
+    words: &str,
+    max_tokens: u32,
+) -> Result<String, ModelError> {
+    let messages = vec![
+        Message::new(Role::System, agent.instructions.clone()),
+        Message::new(Role::User, words),
+    ];
+    let chat = Chat {
+        messages,
+        options: ChatOptions { max_tokens, ..ChatOptions::default() },
+        cache_salt: agent.cache_salt(),
+        audience: Audience::Caller,
+        ..Chat::default()
+    };
+    let (mut pieces, mut text) = (models.llm.reply(chat), String::new());
+    while let Some(piece) = pieces.next().await {
+        if let ReplyPiece::Text(more) = piece? {
+            text.push_str(&more);
+        }
+    }
+    Ok(text)
+}
