@@ -13,7 +13,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use tokio::task::JoinSet;
-use trunkline_inference::{Clause, SpeechPiece, TextToSpeech, Voice};
+use trunkline_inference::{Clause, Party, SpeechPiece, TextToSpeech, Voice};
 use trunkline_onnx::{Kokoro, KokoroConfig, Piper, PiperConfig, Runtime};
 use trunkline_session::clauses::ClauseCutter;
 
@@ -36,7 +36,7 @@ fn main() {
 
 async fn speak(voice: Arc<dyn TextToSpeech>, number: String, clauses: Vec<Clause>) {
     let clauses = Box::pin(stream::iter(clauses.into_iter().map(Ok)));
-    let mut speech = voice.speak(clauses, &Voice::default());
+    let mut speech = voice.speak(clauses, &Voice::default(), Party::default());
     while let Some(piece) = speech.next().await {
         if let SpeechPiece::Audio(frame) = piece.unwrap() {
             tell(&format!("{number} {}", frame.duration().as_secs_f64()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{Audience, ModelError, ModelStream, lane::Load};
+use crate::{ModelError, ModelStream, Party, lane::Load};
 
 /// Who wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -142,8 +142,8 @@ pub struct Chat {
     pub cache_salt: u64,
     /// What happens when it does not fit the context.
     pub overflow: Overflow,
-    /// Who waits for the reply.
-    pub audience: Audience,
+    /// For whom the reply is.
+    pub party: Party,
 }
 
 /// A text to be continued by the model, without any template.
@@ -155,8 +155,8 @@ pub struct Completion {
     pub options: ChatOptions,
     /// As in [`Chat::cache_salt`].
     pub cache_salt: u64,
-    /// Who waits for it.
-    pub audience: Audience,
+    /// For whom it is.
+    pub party: Party,
 }
 
 /// A function that the model wants called.

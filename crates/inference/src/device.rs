@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::schedule::{Claim, Cost, LaneId, Request, Schedule, Step};
+use crate::schedule::{Claim, Cost, LaneId, Request, Schedule, Shares, Step};
 
 /// What lanes share: a GPU, or the processors of a machine. Cloning shares it.
 #[derive(Clone)]
@@ -133,6 +133,11 @@ impl Seat {
         let is_granted = floor.take_grant(self.lane);
         self.state = if is_granted { State::Steps(request) } else { State::Waits };
         is_granted
+    }
+
+    /// Looks at what each tenant was given of the device.
+    pub(crate) fn with_shares<R>(&self, look: impl FnOnce(&mut Shares) -> R) -> R {
+        look(&mut self.device.floor().schedule.shares)
     }
 
     /// Ends a round of the lane: its step is done, or it asks no more. Whether a claim that the step

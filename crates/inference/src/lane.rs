@@ -1,9 +1,10 @@
 //! A lane: one engine, its slots and its thread. It turns blocking, batched work into streams.
 
+mod line;
 mod load;
 
 use std::{
-    collections::VecDeque,
+    num::NonZeroU32,
     pin::Pin,
     sync::{
         Arc,
@@ -17,11 +18,12 @@ use std::{
 use futures::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
+use self::line::Line;
 pub use self::load::{BATCHES, Load};
 use crate::{
-    Device, ModelError, ModelStream,
+    Device, ModelError, ModelStream, Party,
     device::Seat,
-    schedule::{Claim, Step},
+    schedule::{Claim, Shares, Step, Tenant, Use},
 };
 
 /// Jobs that wait for a slot. When full, a new job's stream says [`ModelError::Busy`].
@@ -84,6 +86,10 @@ pub trait Engine {
 
     /// How many jobs may be at work at once.
     fn slots(&self) -> usize;
+    /// For whom a job is. Unless it says so all are for callers of one tenant.
+    fn party(_job: &Self::Job) -> Party {
+        Party::caller(Tenant::default())
+    }
     /// Takes a job into a free slot.
     fn admit(&mut self, slot: SlotId, job: Self::Job);
     /// Does one short piece of work for the slots in `slots`. An engine whose work takes a device for
@@ -99,10 +105,13 @@ pub struct Slots<P> {
     done: Vec<SlotId>,
     load: Arc<Load>,
     seat: Option<Seat>,
+    /// Who was given how much, where no device keeps count.
+    shares: Shares,
 }
 
 /// Where a slot's pieces go.
 struct Reader<P> {
+    party: Party,
     pieces: mpsc::Sender<Result<P, ModelError>>,
     /// Whether it waits for the next piece.
     waits: Arc<AtomicBool>,
@@ -116,7 +125,8 @@ impl<P> Reader<P> {
 
 impl<P> Slots<P> {
     fn new(slots: usize, load: Arc<Load>, seat: Option<Seat>) -> Self {
-        Self { readers: (0..slots).map(|_| None).collect(), done: Vec::new(), load, seat }
+        let readers = (0..slots).map(|_| None).collect();
+        Self { readers, done: Vec::new(), load, seat, shares: Shares::default() }
     }
 
     /// Whether the device is free for the engine's next step, which serves these claims, each with the
@@ -126,6 +136,22 @@ impl<P> Slots<P> {
         match &mut self.seat {
             Some(seat) => seat.enter(Instant::now(), step, claims),
             None => true,
+        }
+    }
+
+    /// Charges the tenant of the slot's job for what was done for it.
+    pub fn used(&mut self, slot: SlotId, used: Use) {
+        let Some(tenant) = self.readers[slot].as_ref().map(|reader| reader.party.tenant) else {
+            return;
+        };
+        self.with_shares(|shares| shares.charge(tenant, NonZeroU32::MIN, used));
+    }
+
+    /// What each tenant was given: of the device, where lanes share one.
+    fn with_shares<R>(&mut self, look: impl FnOnce(&mut Shares) -> R) -> R {
+        match &self.seat {
+            Some(seat) => seat.with_shares(look),
+            None => look(&mut self.shares),
         }
     }
 
@@ -200,6 +226,7 @@ impl<P> Slots<P> {
 struct Request<E: Engine> {
     job: E::Job,
     reader: Reader<E::Piece>,
+    since: Instant,
 }
 
 /// A running engine. Cloning shares it; it stops when the last clone is gone.
@@ -269,8 +296,9 @@ impl<E: Engine + 'static> Lane<E> {
     pub fn open(&self, job: E::Job) -> ModelStream<E::Piece> {
         let (pieces, queue) = mpsc::channel(UNREAD_PIECES);
         let waits = Arc::new(AtomicBool::new(false));
-        let reader = Reader { pieces, waits: Arc::clone(&waits) };
-        let refused = match self.jobs.try_send(Request { job, reader }) {
+        let reader = Reader { party: E::party(&job), pieces, waits: Arc::clone(&waits) };
+        let request = Request { job, reader, since: Instant::now() };
+        let refused = match self.jobs.try_send(request) {
             Ok(()) => None,
             Err(TrySendError::Full(_)) => Some(ModelError::Busy { engine: self.name }),
             Err(TrySendError::Closed(_)) => Some(ModelError::Stopped { engine: self.name }),
@@ -331,16 +359,16 @@ fn run<E: Engine>(
     seat: Option<Seat>,
 ) {
     let mut slots = Slots::new(engine.slots(), Arc::clone(load), seat);
-    let mut waiting = VecDeque::new();
+    let mut line = Line::new(engine.slots());
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
-        let closed = take_requests(&mut queue, &mut waiting);
+        let closed = take_requests(&mut queue, &mut line, &mut slots);
         free_slots(&mut engine, &mut slots);
-        fill_slots(&mut engine, &mut slots, &mut waiting);
+        fill_slots(&mut engine, &mut slots, &mut line);
         let active = slots.active().count();
         load.is_at_work_on(active);
-        if closed && active == 0 && waiting.is_empty() {
+        if closed && active == 0 && line.is_empty() {
             return;
         }
         let progress = if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
@@ -359,14 +387,19 @@ fn run<E: Engine>(
     }
 }
 
-/// Moves new requests into `waiting`; true once no more can come.
+/// Has new requests wait in line; true once no more can come.
 fn take_requests<E: Engine>(
     queue: &mut mpsc::Receiver<Request<E>>,
-    waiting: &mut VecDeque<Request<E>>,
+    line: &mut Line<Request<E>>,
+    slots: &mut Slots<E::Piece>,
 ) -> bool {
-    while waiting.len() < QUEUED_JOBS {
+    while line.len() < QUEUED_JOBS {
         match queue.try_recv() {
-            Ok(request) => waiting.push_back(request),
+            Ok(request) => {
+                let (party, since) = (request.reader.party, request.since);
+                slots.with_shares(|shares| shares.arrived(party.tenant));
+                line.join(request, party, since);
+            }
             Err(mpsc::error::TryRecvError::Empty) => return false,
             Err(mpsc::error::TryRecvError::Disconnected) => return true,
         }
@@ -377,25 +410,32 @@ fn take_requests<E: Engine>(
 fn free_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>) {
     for slot in 0..slots.readers.len() {
         let gone = slots.readers[slot].as_ref().is_some_and(Reader::is_gone);
-        if gone || (slots.done.contains(&slot) && slots.readers[slot].is_some()) {
+        let is_over = gone || slots.done.contains(&slot);
+        if let Some(reader) = slots.readers[slot].take_if(|_| is_over) {
             engine.release(slot);
-            slots.readers[slot] = None;
+            slots.with_shares(|shares| shares.left(reader.party.tenant));
         }
     }
     slots.done.clear();
 }
 
-fn fill_slots<E: Engine>(
-    engine: &mut E,
-    slots: &mut Slots<E::Piece>,
-    waiting: &mut VecDeque<Request<E>>,
-) {
-    waiting.retain(|request| !request.reader.is_gone());
-    for slot in 0..slots.readers.len() {
-        if slots.readers[slot].is_some() {
-            continue;
+fn fill_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>, line: &mut Line<Request<E>>) {
+    line.leave(|request| {
+        let is_gone = request.reader.is_gone();
+        if is_gone {
+            slots.with_shares(|shares| shares.left(request.reader.party.tenant));
         }
-        let Some(request) = waiting.pop_front() else { return };
+        is_gone
+    });
+    if line.is_empty() {
+        return;
+    }
+    let free: Vec<SlotId> =
+        (0..slots.readers.len()).filter(|&slot| slots.readers[slot].is_none()).collect();
+    for (taken, &slot) in free.iter().enumerate() {
+        let left = free.len() - taken;
+        let next = slots.with_shares(|shares| line.next(Instant::now(), left, shares));
+        let Some(request) = next else { return };
         engine.admit(slot, request.job);
         slots.readers[slot] = Some(request.reader);
     }

@@ -23,7 +23,7 @@ pub mod transcript;
 pub mod voice_activity;
 pub mod weights;
 
-pub use audience::{Audience, FIRST_CLAUSE_TOKENS};
+pub use audience::{Audience, FIRST_CLAUSE_TOKENS, Party};
 pub use chat::{
     Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, Overflow,
     ReplyPiece, ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,

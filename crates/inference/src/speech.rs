@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use futures::Stream;
 use trunkline_audio::Frame;
 
-use crate::{ModelError, ModelStream, lane::Load};
+use crate::{ModelError, ModelStream, Party, lane::Load};
 
 /// A piece of text that can be spoken by itself: a sentence, or a part up to a comma.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub type SpeechStream = ModelStream<SpeechPiece>;
 /// Clauses are spoken in order, each as soon as it arrives; the first audio leaves as early as the
 /// model can. Dropping the stream stops the work.
 pub trait TextToSpeech: Send + Sync {
-    /// Begins to speak.
-    fn speak(&self, clauses: ClauseStream, voice: &Voice) -> SpeechStream;
+    /// Begins to speak to `party`.
+    fn speak(&self, clauses: ClauseStream, voice: &Voice, party: Party) -> SpeechStream;
 
     /// The voices by name, the default one first.
     fn voices(&self) -> Vec<String>;

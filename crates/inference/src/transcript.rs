@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use futures::Stream;
 use trunkline_audio::{Frame, MediaTime};
 
-use crate::{ModelStream, lane::Load};
+use crate::{ModelStream, Party, lane::Load};
 
 /// What a recognizer is fed.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct SttOptions {
     pub temperature: f32,
     /// What is told beside the text.
     pub detail: SttDetail,
+    /// For whom it is.
+    pub party: Party,
 }
 
 /// A token of a transcript.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
-    ModelError, SttInput, SttOptions, Transcript, TranscriptStream, VadScore, VadStream,
+    ModelError, Party, SttInput, SttOptions, Transcript, TranscriptStream, VadScore, VadStream,
 };
 use trunkline_turn::{DetectorConfig, Evidence, SpeechDetector, SpeechEdge, Taking};
 
@@ -96,10 +96,15 @@ struct Manual {
 }
 
 impl Hearing {
-    pub(crate) fn new(models: Models, language: Option<String>, config: DetectorConfig) -> Self {
+    pub(crate) fn new(
+        models: Models,
+        party: Party,
+        language: Option<String>,
+        config: DetectorConfig,
+    ) -> Self {
         let (vad_feed, frames) = mpsc::channel(VAD_QUEUE);
         let vad = models.vad.listen(Box::pin(ReceiverStream::new(frames)));
-        let options = SttOptions { language, partials: true, ..SttOptions::default() };
+        let options = SttOptions { language, partials: true, party, ..SttOptions::default() };
         Self {
             models,
             options,

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use futures::{StreamExt, stream};
 use tracing::Instrument as _;
 use trunkline_inference::{
-    Audience, Chat, ChatOptions, Message, Overflow, ReplyPiece, ReplyStream, Role, SpeechPiece,
+    Chat, ChatOptions, Message, Overflow, Party, ReplyPiece, ReplyStream, Role, SpeechPiece,
 };
 use trunkline_turn::{Input, ItemKey, Mark, Order, ReplyCause, ReplyId, Transcript};
 
@@ -109,7 +109,8 @@ impl Mouth {
             }
             ReplyCause::Turn { .. } | ReplyCause::Idle => {
                 let messages = self.book.messages(transcript);
-                let chat = chat_of(&self.plan.agent, messages, self.plan.agent.max_reply_tokens);
+                let agent = &self.plan.agent;
+                let chat = self.chat_of(agent, messages, agent.max_reply_tokens);
                 self.begin(id, self.plan.models.llm.reply(chat), &self.plan.agent)
             }
             ReplyCause::Greeting(text)
@@ -250,7 +251,7 @@ impl Mouth {
         let order = self.orders.waiting(order.number).cloned().unwrap_or_default();
         let agent = order.agent(&self.plan.agent);
         let messages = order.input.unwrap_or_else(|| self.book.messages(transcript));
-        let chat = chat_of(&agent, messages, agent.max_reply_tokens);
+        let chat = self.chat_of(&agent, messages, agent.max_reply_tokens);
         let text = self.plan.models.llm.reply(chat);
         if order.is_aside && agent.modality == Modality::Text {
             let patience = agent.turn.limits.reply;
@@ -261,7 +262,7 @@ impl Mouth {
 
     fn begin(&self, id: ReplyId, text: ReplyStream, agent: &Agent) -> Reply {
         match agent.modality {
-            Modality::Audio => Reply::spoken(id, text, &*self.plan.models.tts, agent),
+            Modality::Audio => Reply::spoken(id, text, &*self.plan.models.tts, self.party(), agent),
             Modality::Text => Reply::written(id, text, agent),
         }
     }
@@ -283,22 +284,26 @@ impl Mouth {
             }
             _ => messages.push(Message::new(Role::User, text)),
         }
-        chat_of(&self.plan.agent, messages, max_tokens)
+        self.chat_of(&self.plan.agent, messages, max_tokens)
     }
-}
 
-fn chat_of(agent: &Agent, messages: Vec<Message>, max_tokens: u32) -> Chat {
-    let instructions = Message::new(Role::System, agent.instructions.clone());
-    let options =
-        ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
-    Chat {
-        messages: [instructions].into_iter().chain(messages).collect(),
-        tools: agent.tools.clone(),
-        tool_choice: agent.tool_choice.clone(),
-        options,
-        cache_salt: agent.cache_salt(),
-        overflow: Overflow::DropOldest,
-        audience: Audience::Caller,
+    fn chat_of(&self, agent: &Agent, messages: Vec<Message>, max_tokens: u32) -> Chat {
+        let instructions = Message::new(Role::System, agent.instructions.clone());
+        let options =
+            ChatOptions { max_tokens, temperature: agent.temperature, ..ChatOptions::default() };
+        Chat {
+            messages: [instructions].into_iter().chain(messages).collect(),
+            tools: agent.tools.clone(),
+            tool_choice: agent.tool_choice.clone(),
+            options,
+            cache_salt: agent.cache_salt(),
+            overflow: Overflow::DropOldest,
+            party: self.party(),
+        }
+    }
+
+    fn party(&self) -> Party {
+        Party::caller(self.plan.tenant)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use trunkline_inference::{
     ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Tool, ToolChoice, Voice, VoiceActivity,
-    lane::Load,
+    lane::Load, schedule::Tenant,
 };
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
@@ -129,6 +129,8 @@ pub struct Plan {
     pub to: String,
     /// Which kind of leg: `sip`, `microphone`.
     pub leg: &'static str,
+    /// Who is charged for it.
+    pub tenant: Tenant,
     /// Who answers.
     pub agent: Arc<Agent>,
     /// With what.

@@ -9,7 +9,8 @@ use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 use trunkline_inference::{
-    Clause, ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream, TextToSpeech, ToolCall,
+    Clause, ModelError, Party, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream, TextToSpeech,
+    ToolCall,
 };
 use trunkline_turn::{Mark, ReplyId, Spoken, WordTime};
 
@@ -96,6 +97,7 @@ impl Reply {
         id: ReplyId,
         text: ReplyStream,
         tts: &dyn TextToSpeech,
+        party: Party,
         agent: &Agent,
     ) -> Self {
         let span = tracing::info_span!("reply", reply = id.0);
@@ -108,7 +110,7 @@ impl Reply {
             meter: Arc::clone(&meter),
             calls: sender,
         };
-        let speech = tts.speak(Box::pin(clauses(cutting, span.clone())), &agent.voice);
+        let speech = tts.speak(Box::pin(clauses(cutting, span.clone())), &agent.voice, party);
         let source = Source::Spoken { speech: Some(speech), calls: receiver };
         Self::of(id, source, (meter, span), agent)
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use trunkline_inference::SpeechPiece;
+use trunkline_inference::{Party, SpeechPiece};
 use trunkline_turn::{
     Ask, Command, Conversation, Ear, Event, Heard, Input, Output, ReplyId, SpeechEdge,
 };
@@ -67,6 +67,7 @@ impl<L: Leg> Session<L> {
         let conversation = Conversation::new(plan.agent.turn.clone(), plan.agent.script.clone());
         let mut hearing = Hearing::new(
             plan.models.clone(),
+            Party::caller(plan.tenant),
             plan.agent.language.clone(),
             plan.agent.detector.clone(),
         );

@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt, stream};
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
     Candidate, Chat, ChatModel, ChatOptions, Clause, ClauseStream, Completion, FinishReason,
-    ModelError, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream, TextToSpeech, TokenLogprobs,
-    ToolCall, Voice, WordTiming,
+    ModelError, Party, ReplyPiece, ReplyStream, SpeechPiece, SpeechStream, TextToSpeech,
+    TokenLogprobs, ToolCall, Voice, WordTiming,
 };
 
 use crate::Live;
@@ -192,7 +192,7 @@ impl FakeTts {
 }
 
 impl TextToSpeech for FakeTts {
-    fn speak(&self, clauses: ClauseStream, _: &Voice) -> SpeechStream {
+    fn speak(&self, clauses: ClauseStream, _: &Voice, _: Party) -> SpeechStream {
         let Self { delay, fails, .. } = *self;
         self.live.watch(clauses.flat_map(move |clause| {
             let pieces = match clause {

@@ -6,6 +6,7 @@ mod clips;
 mod level;
 mod machine;
 mod picture;
+mod realtime;
 mod tally;
 mod words;
 
@@ -26,7 +27,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Whom to call: `sip:USER@HOST:PORT`, with `;transport=tcp` for TCP.
+    /// Whom to call: `sip:USER@HOST:PORT`, with `;transport=tcp` for TCP, or a session of the Realtime API:
+    /// `ws://HOST:PORT/v1/realtime`, with the API key in the environment variable `TRUNKLINE_API_KEY`.
     #[arg(long, default_value = "sip:bench@127.0.0.1:5060")]
     to: String,
     /// Callers at once; several numbers, as `4,8,16`, are tried one after the other.
@@ -135,6 +137,9 @@ impl BenchArgs {
         let bad = |what: &str| Err(Failure::bad_input(what));
         if self.calls.iter().any(|n| !(1..=2000).contains(n)) {
             return bad("--calls must be 1 to 2000");
+        }
+        if self.to.starts_with("wss:") {
+            return bad("--to: the load caller speaks no TLS; call the server's own port by ws://");
         }
         if !(0.1..=100.0).contains(&self.ramp) {
             return bad("--ramp must be 0.1 to 100 callers a second");

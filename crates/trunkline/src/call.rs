@@ -7,6 +7,7 @@ mod script;
 mod server;
 mod speech;
 mod waterfall;
+mod wire;
 
 use std::{
     fs::File,
@@ -21,13 +22,14 @@ use trunkline_audio::wav::StereoWriter;
 use trunkline_telephony::{DialOptions, Dialer, SipConfig};
 
 pub(crate) use self::{
-    line::{Cue, LINE_HZ, Line},
+    line::{Cue, Heard, LINE_HZ, Line},
     report::{Latency, TurnReport, turns},
     script::When,
     server::Server,
+    wire::{Arrival, Wire},
 };
 use self::{
-    line::{Heard, Recording},
+    line::Recording,
     report::{Report, RtpReport},
     script::Script,
 };

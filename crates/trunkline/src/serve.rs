@@ -15,7 +15,7 @@ use trunkline_gateway::{
     openai::{Api, Named, Served},
     router,
 };
-use trunkline_inference::Device;
+use trunkline_inference::{Device, schedule::Tenant};
 use trunkline_session::{CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
 
@@ -259,6 +259,7 @@ impl Front {
             from: call.from().to_owned(),
             to: call.to_uri().to_owned(),
             leg: "sip",
+            tenant: Tenant::default(),
             agent: Arc::new(assemble::agent(name, config)),
             models: self.models.clone(),
         };

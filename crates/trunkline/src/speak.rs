@@ -3,7 +3,7 @@
 use std::{io::Read, path::PathBuf};
 
 use futures::{StreamExt, stream};
-use trunkline_inference::{SpeechPiece, Voice};
+use trunkline_inference::{Party, SpeechPiece, Voice};
 use trunkline_session::clauses::ClauseCutter;
 
 use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure};
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
     cutter.push(&text);
     let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));
     let voice = Voice { name: args.voice, speed: args.speed };
-    let mut speech = tts.speak(Box::pin(clauses), &voice);
+    let mut speech = tts.speak(Box::pin(clauses), &voice, Party::default());
     let bad_file = |e: hound::Error| Failure::new(format!("{}: {e}", args.out.display()));
     let spec = hound::WavSpec {
         channels: 1,

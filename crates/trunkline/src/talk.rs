@@ -15,7 +15,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     use std::{num::NonZeroUsize, sync::Arc};
 
     use tokio_util::sync::CancellationToken;
-    use trunkline_inference::Device;
+    use trunkline_inference::{Device, schedule::Tenant};
     use trunkline_session::{CallId, Plan, Session, Watch};
     use trunkline_telephony::MicrophoneLeg;
 
@@ -37,6 +37,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
         from: "microphone".into(),
         to: name.clone(),
         leg: "microphone",
+        tenant: Tenant::default(),
         agent: Arc::new(assemble::agent(name, agent)),
         models,
     };

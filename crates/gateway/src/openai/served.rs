@@ -208,7 +208,7 @@ const OPENAI_VOICES: [(&str, &str); 13] = [
 
 #[cfg(test)]
 mod tests {
-    use trunkline_inference::{ClauseStream, SpeechStream, Voice};
+    use trunkline_inference::{ClauseStream, Party, SpeechStream, Voice};
 
     use super::*;
 
@@ -216,7 +216,7 @@ mod tests {
     struct Voices(&'static [&'static str]);
 
     impl TextToSpeech for Voices {
-        fn speak(&self, _: ClauseStream, _: &Voice) -> SpeechStream {
+        fn speak(&self, _: ClauseStream, _: &Voice, _: Party) -> SpeechStream {
             Box::pin(futures::stream::empty())
         }
 

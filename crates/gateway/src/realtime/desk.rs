@@ -106,6 +106,7 @@ impl Realtime {
             from: String::new(),
             to,
             leg: "realtime",
+            tenant: meter.tenant(),
             agent: translator.agent(),
             models: desk.models.clone(),
         };

@@ -8,6 +8,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
+use trunkline_inference::schedule::Tenant;
 use trunkline_session::{Agent, CallId, Models, Plan, Sessions};
 use trunkline_testkit::fake_models;
 
@@ -148,6 +149,7 @@ impl Client {
             from: String::new(),
             to: String::new(),
             leg: "realtime",
+            tenant: Tenant::default(),
             agent: translator.agent(),
             models,
         };

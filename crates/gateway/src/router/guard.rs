@@ -15,6 +15,7 @@ use axum::{
 };
 use tokio::time::timeout;
 use tracing::Instrument;
+use trunkline_inference::schedule::Tenant;
 use uuid::Uuid;
 
 use crate::{ApiConfig, GatewayConfig, KeyDigest, Metrics, refusal::Refusal};
@@ -66,6 +67,11 @@ impl Caller {
             Self::Anyone => "anyone".hash(&mut hasher),
         }
         hasher.finish()
+    }
+
+    /// Who is charged for what models do for it.
+    pub(crate) fn tenant(self) -> Tenant {
+        Tenant(self.cache_salt())
     }
 }
 

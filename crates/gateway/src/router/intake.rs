@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use trunkline_inference::schedule::Tenant;
 
 pub(crate) use self::allowance::Kind;
 use self::{
@@ -52,6 +53,11 @@ impl Meter {
     /// Of this caller.
     pub(crate) fn new(intake: Intake, caller: Caller) -> Self {
         Self { intake, caller }
+    }
+
+    /// Who is charged for what models do for this caller.
+    pub(crate) fn tenant(&self) -> Tenant {
+        self.caller.tenant()
     }
 
     /// The request took so many tokens; counted against what its key may take in a minute.

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Whoever the work is for, as an opaque number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(pub u64);
 
 /// What waits for a job.

@@ -2,6 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use trunkline_inference::{Party, schedule::Tenant};
 use trunkline_testkit::{Fakes, World};
 use trunkline_turn::{DetectorConfig, Digit, Evidence, Script, TurnConfig};
 
@@ -56,12 +57,13 @@ impl Desk {
             from: "sip:a".into(),
             to: "sip:b".into(),
             leg: "scripted",
+            tenant: Tenant::default(),
             agent: Arc::new(agent),
             models: models.clone(),
         };
         let notes = Arc::new(Notes::default());
         let chronicle = Chronicle::new(&plan, Arc::clone(&notes) as _, now());
-        let hearing = Hearing::new(models, None, DetectorConfig::default());
+        let hearing = Hearing::new(models, Party::default(), None, DetectorConfig::default());
         Self { chronicle, hearing, mouth: Mouth::new(plan), notes }
     }
 

@@ -58,7 +58,7 @@ fn models(world: &World) -> Models {
 }
 
 fn hearing(models: Models) -> Hearing {
-    Hearing::new(models, Some("en".into()), DetectorConfig::default())
+    Hearing::new(models, Party::default(), Some("en".into()), DetectorConfig::default())
 }
 
 /// Plays `world` into `hearing` from `from` to `to`; what was noticed, and the last instant.

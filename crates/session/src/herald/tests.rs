@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use trunkline_inference::{Party, schedule::Tenant};
 use trunkline_testkit::{Fakes, World};
 use trunkline_turn::{DetectorConfig, Order, Refused, TurnId};
 
@@ -33,10 +34,11 @@ impl Desk {
             from: String::new(),
             to: String::new(),
             leg: "scripted",
+            tenant: Tenant::default(),
             agent: Arc::new(Agent::default()),
             models: models.clone(),
         };
-        let hearing = Hearing::new(models, None, DetectorConfig::default());
+        let hearing = Hearing::new(models, Party::default(), None, DetectorConfig::default());
         Self { herald: Herald::default(), hearing, mouth: Mouth::new(plan) }
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use trunkline_inference::Voice;
+use trunkline_inference::{Voice, schedule::Tenant};
 use trunkline_testkit::{Fakes, World};
 use trunkline_turn::{Conversation, DetectorConfig, Output, Script, Spoken, TurnConfig, TurnId};
 
@@ -63,6 +63,7 @@ fn mouth(replies: &[&str]) -> (Mouth, Fakes) {
         from: "a".into(),
         to: "b".into(),
         leg: "wire",
+        tenant: Tenant::default(),
         agent: Arc::new(agent),
         models,
     };

@@ -15,11 +15,17 @@ const ID: ReplyId = ReplyId(4);
 
 fn of_text(text: &str) -> Reply {
     let pieces: ReplyStream = Box::pin(stream::iter([Ok(ReplyPiece::Text(text.to_owned()))]));
-    Reply::spoken(ID, pieces, &FakeTts::new(Duration::ZERO), &Agent::default())
+    Reply::spoken(ID, pieces, &FakeTts::new(Duration::ZERO), Party::default(), &Agent::default())
 }
 
 fn of_chat(replies: &[&str]) -> Reply {
-    Reply::spoken(ID, answer(replies), &FakeTts::new(Duration::ZERO), &Agent::default())
+    Reply::spoken(
+        ID,
+        answer(replies),
+        &FakeTts::new(Duration::ZERO),
+        Party::default(),
+        &Agent::default(),
+    )
 }
 
 fn answer(replies: &[&str]) -> ReplyStream {
@@ -170,7 +176,8 @@ async fn news_of(mut reply: Reply) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn functions_are_called_beside_what_is_spoken_and_before_the_end() {
     let tts = FakeTts::new(Duration::from_millis(100));
-    let spoken = |text: &str| Reply::spoken(ID, answer(&[text]), &tts, &looking());
+    let spoken =
+        |text: &str| Reply::spoken(ID, answer(&[text]), &tts, Party::default(), &looking());
     let told = news_of(spoken("One moment. [look] [listen]")).await;
     assert_eq!(told, ["ready", "One moment.", "calls look", "calls listen", "whole"]);
     assert_eq!(news_of(spoken("[look]")).await, ["ready", "calls look", "whole"]);
@@ -182,7 +189,7 @@ async fn functions_are_called_beside_what_is_spoken_and_before_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_only_calls_is_held_back_until_it_is_let_out() {
     let tts = FakeTts::new(Duration::ZERO);
-    let mut reply = Reply::spoken(ID, answer(&["[look]"]), &tts, &looking());
+    let mut reply = Reply::spoken(ID, answer(&["[look]"]), &tts, Party::default(), &looking());
     assert!(matches!(reply.next().await, ReplyNews::Ready));
     reply.ready_at = Some(now());
     assert!(reply.next().now_or_never().is_none());
@@ -216,7 +223,7 @@ async fn what_the_model_took_is_known_once_it_told() {
     };
     let agent = Agent::default();
     for mut reply in [
-        Reply::spoken(ID, pieces(), &FakeTts::new(Duration::ZERO), &agent),
+        Reply::spoken(ID, pieces(), &FakeTts::new(Duration::ZERO), Party::default(), &agent),
         Reply::written(ID, pieces(), &agent),
     ] {
         assert_eq!(reply.meter.usage(), Usage::default());
@@ -278,7 +285,7 @@ async fn the_voice_gets_what_can_be_said_and_the_chat_keeps_what_was_written() {
     #[derive(Default)]
     struct Note(Arc<Mutex<Vec<Clause>>>);
     impl TextToSpeech for Note {
-        fn speak(&self, clauses: ClauseStream, _: &Voice) -> SpeechStream {
+        fn speak(&self, clauses: ClauseStream, _: &Voice, _: Party) -> SpeechStream {
             let said = Arc::clone(&self.0);
             Box::pin(clauses.map(move |clause| {
                 let clause = clause?;
@@ -294,7 +301,7 @@ async fn the_voice_gets_what_can_be_said_and_the_chat_keeps_what_was_written() {
     let voice = Note::default();
     let agent = Agent { language: Some("en".into()), ..Agent::default() };
     let text = Box::pin(stream::iter([Ok(ReplyPiece::Text("It costs $5.".into()))]));
-    let mut reply = Reply::spoken(ID, text, &voice, &agent);
+    let mut reply = Reply::spoken(ID, text, &voice, Party::default(), &agent);
     let (spoken, _) = take_all(&mut reply).await;
     assert_eq!(spoken[0].text, "It costs $5.");
     assert_eq!(voice.0.lock().unwrap()[0].speakable, "It costs five dollars.");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use trunkline_inference::{Chat, Message, Role, Voice};
+use trunkline_inference::{Chat, Message, Role, Voice, schedule::Tenant};
 use trunkline_session::{
     Agent, CallId, Direction, HangupReason, News, Origin, Plan, Session, StageTimes, Watch, What,
 };
@@ -128,6 +128,7 @@ impl Call {
             from: "sip:a@example.com".into(),
             to: "sip:demo@example.com".into(),
             leg: "scripted",
+            tenant: Tenant::default(),
             agent: Arc::new(self.agent_now()),
             models: self.fakes.models(),
         };

@@ -9,8 +9,14 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::{Instant as Tick, sleep, sleep_until};
 use trunkline_telephony::{DialError, DialOptions, Dialer};
 
-use super::clips::Clips;
-use crate::call::{Cue, Line, Server, TurnReport, When, turns};
+use super::{
+    clips::Clips,
+    realtime::{NoCall, RealtimeCall},
+};
+use crate::{
+    call::{Cue, Heard, Line, Server, TurnReport, When, Wire, turns},
+    exit::Failure,
+};
 
 /// How long the other side may let it ring.
 const RING: Duration = Duration::from_secs(30);
@@ -61,6 +67,12 @@ pub(super) struct Turn {
     pub(super) report: TurnReport,
 }
 
+/// What was said and heard, and which of it was spoken into a reply.
+struct Spoken {
+    heard: Heard,
+    barged: Vec<bool>,
+}
+
 impl Desk {
     /// Calls from `begin` on until `end`; a call in progress is ended in its own way.
     pub(super) async fn caller(
@@ -88,6 +100,28 @@ impl Desk {
     }
 
     async fn call(&self, cues: Vec<Cue>) -> Called {
+        if self.to.starts_with("ws:") { self.talk(cues).await } else { self.dial(cues).await }
+    }
+
+    /// Calls over the Realtime API.
+    async fn talk(&self, cues: Vec<Cue>) -> Called {
+        let placed = Instant::now();
+        let mut call = match RealtimeCall::open(&self.to).await {
+            Ok(call) => call,
+            Err(NoCall::Refused(status)) => {
+                return Called::Refused { status, after: placed.elapsed() };
+            }
+            Err(NoCall::Failed(why)) => return Called::Failed(why),
+        };
+        let id = call.id().to_owned();
+        let said = self.say(&mut call, cues).await;
+        let packets = call.received();
+        drop(call);
+        self.called(&id, said, packets, 0).await
+    }
+
+    /// Calls over SIP.
+    async fn dial(&self, cues: Vec<Cue>) -> Called {
         let placed = Instant::now();
         let options = DialOptions { timeout: RING, ..DialOptions::default() };
         let mut call = match self.dialer.dial(&self.to, options).await {
@@ -98,27 +132,39 @@ impl Desk {
             Err(error) => return Called::Failed(error.to_string()),
         };
         let id = call.sip_call_id().to_owned();
-        let barged: Vec<bool> = cues.iter().map(|cue| cue.when == When::Sounding).collect();
-        let heard = Line::new(&mut call, cues, None).run(|_| {}).await;
+        let said = self.say(&mut call, cues).await;
         let stats = call.stats();
         call.hang_up().await;
-        let heard = match heard {
-            Ok(heard) => heard,
-            Err(error) => return Called::Failed(format!("{error:?}")),
+        self.called(&id, said, stats.received, stats.lost).await
+    }
+
+    /// Says what is to be said.
+    async fn say(&self, call: &mut impl Wire, cues: Vec<Cue>) -> Result<Spoken, Failure> {
+        let barged = cues.iter().map(|cue| cue.when == When::Sounding).collect();
+        let heard = Line::new(call, cues, None).run(|_| {}).await?;
+        Ok(Spoken { heard, barged })
+    }
+
+    /// What became of the call that the server knows by `id`.
+    async fn called(
+        &self,
+        id: &str,
+        spoken: Result<Spoken, Failure>,
+        packets: u64,
+        lost: u64,
+    ) -> Called {
+        let Spoken { heard, barged } = match spoken {
+            Ok(spoken) => spoken,
+            Err(error) => return Called::Failed(error.to_string()),
         };
-        let record = self.server.record(&id).await.map_or_else(Vec::new, |(_, turns)| turns);
+        let record = self.server.record(id).await.map_or_else(Vec::new, |(_, turns)| turns);
         let reports = turns(&heard.said, &heard.ear, &record, heard.first_packet);
         let said = heard.said.iter().zip(barged);
         let turns = said
             .zip(reports)
             .map(|((said, barged_in), report)| Turn { ended: said.ended, barged_in, report })
             .collect();
-        Called::Answered {
-            turns,
-            cut_short: heard.cut_short,
-            packets: stats.received,
-            lost: stats.lost,
-        }
+        Called::Answered { turns, cut_short: heard.cut_short, packets, lost }
     }
 
     /// What is said in one call.

@@ -9,13 +9,13 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 use trunkline_audio::wav::StereoWriter;
-use trunkline_telephony::{CallEvent, SipCall};
 use trunkline_turn::Digit;
 
 use super::{
     ear::{Ear, speech_span},
     report::Said,
     script::When,
+    wire::{Arrival, Wire},
 };
 use crate::exit::Failure;
 
@@ -58,8 +58,8 @@ pub(crate) struct Heard {
     pub(crate) cut_short: bool,
 }
 
-pub(crate) struct Line<'a> {
-    call: &'a mut SipCall,
+pub(crate) struct Line<'a, W> {
+    call: &'a mut W,
     recording: Option<Recording>,
     cues: VecDeque<Cue>,
     speaking: Option<Speaking>,
@@ -80,8 +80,8 @@ struct Speaking {
     ended: Option<Instant>,
 }
 
-impl<'a> Line<'a> {
-    pub(crate) fn new(call: &'a mut SipCall, cues: Vec<Cue>, recording: Option<Recording>) -> Self {
+impl<'a, W: Wire> Line<'a, W> {
+    pub(crate) fn new(call: &'a mut W, cues: Vec<Cue>, recording: Option<Recording>) -> Self {
         let now = Instant::now();
         let heard =
             Heard { said: Vec::new(), ear: Ear::default(), first_packet: now, cut_short: false };
@@ -108,12 +108,11 @@ impl<'a> Line<'a> {
             tokio::select! {
                 biased;
                 event = self.call.recv() => match event {
-                    CallEvent::Packet { arrived, samples, .. } => {
+                    Arrival::Sound { arrived, samples } => {
                         self.heard.ear.hear(arrived, &samples);
                         received.extend_from_slice(&samples);
                     }
-                    CallEvent::Pressed(_) | CallEvent::Held | CallEvent::Resumed => {}
-                    CallEvent::Ended(_) => {
+                    Arrival::End => {
                         self.heard.cut_short = self.speaking.is_some() || !self.cues.is_empty();
                         break;
                     }

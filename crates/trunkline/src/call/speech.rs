@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use trunkline_audio::resample_all;
-use trunkline_inference::{SpeechPiece, TextToSpeech, Voice};
+use trunkline_inference::{Party, SpeechPiece, TextToSpeech, Voice};
 use trunkline_session::clauses::ClauseCutter;
 
 use super::{
@@ -60,7 +60,7 @@ async fn say(text: &str, tts: &dyn TextToSpeech) -> Result<Vec<i16>, Failure> {
     let mut cutter = ClauseCutter::new(Some("en".into()));
     cutter.push(text);
     let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));
-    let mut speech = tts.speak(Box::pin(clauses), &Voice::default());
+    let mut speech = tts.speak(Box::pin(clauses), &Voice::default(), Party::default());
     let mut sound = Vec::new();
     while let Some(piece) = speech.next().await {
         if let SpeechPiece::Audio(frame) = piece.map_err(Failure::new)? {

@@ -89,6 +89,7 @@ impl Order {
             task,
             temperature: temperature(fields)?,
             detail: detail(extras),
+            ..SttOptions::default()
         };
         Ok(Self { model, format, options, rules: rules(fields)?, extras, is_streamed, known })
     }

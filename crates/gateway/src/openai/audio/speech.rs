@@ -4,7 +4,7 @@ use std::{io, pin::Pin};
 
 use axum::{
     body::Body as HttpBody,
-    extract::State,
+    extract::{Extension, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,7 @@ use super::encode::{Encoded, Format, SPOKEN_HZ, encoded};
 use crate::{
     openai::{Api, body::Body, sse},
     refusal::Refusal,
+    router::guard::Caller,
 };
 
 /// The longest input, characters.
@@ -51,6 +52,7 @@ enum VoiceName {
 /// `POST /v1/audio/speech`.
 pub(crate) async fn speak(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Body(asked): Body<Asked>,
 ) -> Result<Response, Refusal> {
     let text = input(&asked)?.to_owned();
@@ -67,7 +69,8 @@ pub(crate) async fn speak(
     if clauses.is_empty() {
         return Err(Refusal::bad_param("input", "there is nothing in it that can be spoken"));
     }
-    let speech = tts.speak(Box::pin(stream::iter(clauses.into_iter().map(Ok))), &voice);
+    let clauses = Box::pin(stream::iter(clauses.into_iter().map(Ok)));
+    let speech = tts.speak(clauses, &voice, Party::program(caller.tenant()));
     let mut sound = Box::pin(encoded(speech, format.encoder()?));
     // The first bytes are waited for, so that a voice that fails at once is answered by a status.
     let first = sound.next().await.transpose()?;

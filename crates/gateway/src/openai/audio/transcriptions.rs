@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Extension, State},
     response::{IntoResponse, Response},
 };
 use futures::{Stream, StreamExt, stream};
@@ -23,19 +23,28 @@ use super::{
 use crate::{
     openai::{Api, Served, sse},
     refusal::Refusal,
+    router::guard::Caller,
 };
 
 /// `POST /v1/audio/transcriptions`: in the language that was spoken.
-pub(crate) async fn transcribe(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {
-    answer(&api, form, SttTask::Transcribe).await
+pub(crate) async fn transcribe(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    answer(&api, caller, form, SttTask::Transcribe).await
 }
 
 /// `POST /v1/audio/translations`: in English.
-pub(crate) async fn translate(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {
-    answer(&api, form, SttTask::Translate).await
+pub(crate) async fn translate(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    answer(&api, caller, form, SttTask::Translate).await
 }
 
-async fn answer(api: &Api, form: Form, task: SttTask) -> Result<Response, Refusal> {
+async fn answer(api: &Api, caller: Caller, form: Form, task: SttTask) -> Result<Response, Refusal> {
     let order = Order::parse(&form.fields, task)?;
     let served = api.served()?;
     let stt = api.directory.stt(served, &order.model)?;
@@ -47,7 +56,7 @@ async fn answer(api: &Api, form: Form, task: SttTask) -> Result<Response, Refusa
     let ears = Ears {
         stt: stt.model,
         vad: Arc::clone(&served.vad),
-        options: order.options.clone(),
+        options: SttOptions { party: Party::program(caller.tenant()), ..order.options.clone() },
         rules: order.rules,
         places: Arc::clone(&api.places.pieces),
         cast: cast.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
-use trunkline_inference::{Audience, Chat, ChatOptions, Overflow, TextFormat, Tool};
+use trunkline_inference::{Chat, ChatOptions, Overflow, Party, TextFormat, Tool, schedule::Tenant};
 
 use super::{answer::Form, chunks::Streaming, message::WireMessage};
 use crate::{
@@ -97,8 +97,8 @@ impl CreateChat {
         let options = self.options()?;
         let messages = history::messages(entries);
         let overflow = Overflow::Refuse;
-        let audience = Audience::Program;
-        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow, audience };
+        let party = Party::program(Tenant(cache_salt));
+        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow, party };
         let numbered = |number: u32| {
             let mut chat = chat.clone();
             chat.options.seed = chat.options.seed.wrapping_add(number);

@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, SeqAccess, Visitor},
 };
-use trunkline_inference::{Audience, ChatOptions, Completion};
+use trunkline_inference::{ChatOptions, Completion, Party, schedule::Tenant};
 
 use crate::{
     openai::{
@@ -93,8 +93,8 @@ impl CreateCompletion {
         let one = |prompt: &String, number: u32| {
             let seed = options.seed.wrapping_add(number);
             let options = ChatOptions { seed, ..options.clone() };
-            let audience = Audience::Program;
-            Completion { prompt: prompt.clone(), options, cache_salt, audience }
+            let party = Party::program(Tenant(cache_salt));
+            Completion { prompt: prompt.clone(), options, cache_salt, party }
         };
         let each = |prompt| (0..n).map(move |number| (prompt, number));
         let completions =

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use trunkline_inference::{
-    Audience, Chat, ChatModel, ChatOptions, Message, Overflow, Role, TextFormat, Tool, ToolChoice,
+    Chat, ChatModel, ChatOptions, Message, Overflow, Party, Role, TextFormat, Tool, ToolChoice,
+    schedule::Tenant,
 };
 
 use super::{
@@ -120,8 +121,10 @@ impl CreateResponse {
             Some(Truncation::Disabled) | None => Overflow::Refuse,
         };
         let cache_salt = lookup.owner;
-        let audience = if self.is_in_background() { Audience::Nobody } else { Audience::Program };
-        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow, audience };
+        let tenant = Tenant(cache_salt);
+        let party =
+            if self.is_in_background() { Party::nobody(tenant) } else { Party::program(tenant) };
+        let chat = Chat { messages, tools, tool_choice, options, cache_salt, overflow, party };
         let one_call = self.parallel_tool_calls == Some(false);
         let response = self.object(&llm.name, &chat.options);
         let turn = Turn { owner: lookup.owner, response, before, input, output: Vec::new() };

@@ -8,8 +8,8 @@ mod toy;
 use std::{sync::Arc, task::Context};
 
 use trunkline_inference::{
-    Chat, Completion, Engine, ModelError, Progress, ReplyPiece, SlotId, Slots,
-    schedule::{Claim, Step},
+    Chat, Completion, Engine, ModelError, Party, Progress, ReplyPiece, SlotId, Slots,
+    schedule::{Claim, Step, Use},
 };
 
 use self::{
@@ -78,6 +78,13 @@ impl<N: Network> Engine for ReplyEngine<N> {
 
     fn slots(&self) -> usize {
         self.limits.slots
+    }
+
+    fn party(request: &Request) -> Party {
+        match request {
+            Request::Chat(chat) => chat.party,
+            Request::Text(text) => text.party,
+        }
     }
 
     fn admit(&mut self, slot: SlotId, request: Request) {
@@ -151,14 +158,14 @@ impl<N: Network> ReplyEngine<N> {
         } else {
             Pen::of_chat(chat, self.template.call_form(), &mut self.grammars)?
         };
-        Ok(Work::new(prompt, chat.options.max_tokens, pen).waited_for_by(chat.audience))
+        Ok(Work::new(prompt, chat.options.max_tokens, pen).waited_for_by(chat.party))
     }
 
     fn read_text(&mut self, text: &Completion) -> Result<Work, ModelError> {
         let prompt =
             prompt::of_text(self.network.vocabulary().as_ref(), text, self.prompt_budget())?;
         let pen = Pen::of_text(&text.options, &mut self.grammars)?;
-        Ok(Work::new(prompt, text.options.max_tokens, pen).waited_for_by(text.audience))
+        Ok(Work::new(prompt, text.options.max_tokens, pen).waited_for_by(text.party))
     }
 
     fn prompt_budget(&self) -> usize {
@@ -270,11 +277,13 @@ impl<N: Network> ReplyEngine<N> {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one step")]
     /// Notes what was evaluated and lets each reply that can go on write a token.
     fn collect(&mut self, shares: &[Share], slots: &mut Slots<ReplyPiece>) {
         let mut row = 0;
         for share in shares {
             row += share.tokens;
+            slots.used(share.slot, Use { tokens: share.tokens as f64, ..Use::default() });
             let Some(Job::Working(work)) = &mut self.jobs[share.slot] else { continue };
             self.sequences.extend(work.sequence, &work.pending()[..share.tokens]);
             work.evaluated(share.tokens);

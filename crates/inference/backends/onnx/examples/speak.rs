@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{StreamExt, executor::block_on, stream};
-use trunkline_inference::{Clause, SpeechPiece, TextToSpeech, Voice};
+use trunkline_inference::{Clause, Party, SpeechPiece, TextToSpeech, Voice};
 use trunkline_onnx::{Kokoro, KokoroConfig, Piper, PiperConfig, Runtime};
 
 fn main() {
@@ -24,7 +24,8 @@ fn main() {
     for (n, line) in stdin().lines().map(Result::unwrap).enumerate() {
         let (started, cpu_before) = (Instant::now(), process_time());
         let clause = Ok(Clause { text: line.clone(), speakable: line.clone() });
-        let mut speech = voice.speak(Box::pin(stream::iter([clause])), &Voice::default());
+        let mut speech =
+            voice.speak(Box::pin(stream::iter([clause])), &Voice::default(), Party::default());
         let (mut first, mut samples, mut ends) = (None, Vec::new(), Vec::new());
         while let Some(piece) = block_on(speech.next()) {
             match piece.unwrap() {

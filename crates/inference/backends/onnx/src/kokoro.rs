@@ -11,7 +11,8 @@ use std::{
 
 use ort::{session::Session, value::TensorRef};
 use trunkline_inference::{
-    ClauseStream, Device, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
+    ClauseStream, Device, Lane, ModelError, Party, Priority, SpeechStream, TextToSpeech, Voice,
+    lane::Load,
 };
 
 use self::{phonemes::Phonemizer, symbols::token_ids};
@@ -89,8 +90,8 @@ impl Kokoro {
 }
 
 impl TextToSpeech for Kokoro {
-    fn speak(&self, clauses: ClauseStream, voice: &Voice) -> SpeechStream {
-        self.lane.open(Utterance { clauses, voice: voice.clone() })
+    fn speak(&self, clauses: ClauseStream, voice: &Voice, party: Party) -> SpeechStream {
+        self.lane.open(Utterance { clauses, voice: voice.clone(), party })
     }
 
     fn voices(&self) -> Vec<String> {

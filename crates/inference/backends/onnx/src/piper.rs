@@ -11,7 +11,8 @@ mod voice_file;
 use std::{path::PathBuf, sync::Arc};
 
 use trunkline_inference::{
-    ClauseStream, Device, Lane, ModelError, Priority, SpeechStream, TextToSpeech, Voice, lane::Load,
+    ClauseStream, Device, Lane, ModelError, Party, Priority, SpeechStream, TextToSpeech, Voice,
+    lane::Load,
 };
 
 use self::{
@@ -83,8 +84,8 @@ impl Piper {
 }
 
 impl TextToSpeech for Piper {
-    fn speak(&self, clauses: ClauseStream, voice: &Voice) -> SpeechStream {
-        self.lane.open(Utterance { clauses, voice: voice.clone() })
+    fn speak(&self, clauses: ClauseStream, voice: &Voice, party: Party) -> SpeechStream {
+        self.lane.open(Utterance { clauses, voice: voice.clone(), party })
     }
 
     fn voices(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::{env, fs, process::Command, sync::Arc, time::Instant};
 
 use futures::{StreamExt, executor::block_on, future::join_all, stream};
 use trunkline_inference::{
-    Clause, EndOfTurn, TextEmbedder, TextToSpeech, Voice, VoiceActivity,
+    Clause, EndOfTurn, Party, TextEmbedder, TextToSpeech, Voice, VoiceActivity,
     budget::{Bytes, Footprint},
 };
 
@@ -89,7 +89,8 @@ fn speak(tts: &dyn TextToSpeech) {
     let voice = Voice { name: String::new(), speed: 1.0 };
     let said = || {
         let clause = Clause { text: LONG.into(), speakable: LONG.into() };
-        tts.speak(Box::pin(stream::iter([Ok(clause)])), &voice).collect::<Vec<_>>()
+        tts.speak(Box::pin(stream::iter([Ok(clause)])), &voice, Party::default())
+            .collect::<Vec<_>>()
     };
     block_on(join_all([said(), said()]));
 }

@@ -15,7 +15,7 @@ use symphonia::core::{
     meta::MetadataOptions,
 };
 use trunkline_audio::{Frame, MediaTime};
-use trunkline_inference::{Clause, ModelError, SpeechPiece, TextToSpeech, Voice};
+use trunkline_inference::{Clause, ModelError, Party, SpeechPiece, TextToSpeech, Voice};
 
 use crate::Runtime;
 
@@ -53,7 +53,7 @@ pub(crate) fn check_voice(tts: &dyn TextToSpeech, other_voice: &str) {
     for name in ["", other_voice] {
         let said = clauses.map(|text| Ok(Clause { text: text.into(), speakable: text.into() }));
         let voice = Voice { name: name.into(), speed: 1.0 };
-        let speech = tts.speak(Box::pin(stream::iter(said)), &voice);
+        let speech = tts.speak(Box::pin(stream::iter(said)), &voice, Party::default());
         let (mut samples, mut ends) = (Vec::new(), 0);
         for piece in block_on(speech.collect::<Vec<_>>()) {
             match piece.unwrap() {
@@ -72,7 +72,8 @@ pub(crate) fn check_voice(tts: &dyn TextToSpeech, other_voice: &str) {
     }
     let nobody = Voice { name: "nobody".into(), speed: 1.0 };
     let said = Ok(Clause { text: "Hi.".into(), speakable: "Hi.".into() });
-    let refused = block_on(tts.speak(Box::pin(stream::iter([said])), &nobody).next());
+    let refused =
+        block_on(tts.speak(Box::pin(stream::iter([said])), &nobody, Party::default()).next());
     assert!(matches!(refused, Some(Err(ModelError::BadRequest(_)))), "{refused:?}");
 }
 

@@ -6,8 +6,9 @@ use std::{
 };
 
 use trunkline_inference::{
-    Engine, HearingStream, ModelError, Progress, SlotId, Slots, SttInput, SttOptions, Transcript,
-    schedule::{Claim, Promise, Promises, Step, Tenant},
+    Engine, HearingStream, ModelError, Party, Progress, SlotId, Slots, SttInput, SttOptions,
+    Transcript,
+    schedule::{Claim, Promise, Promises, Step, Use},
 };
 
 use crate::{
@@ -75,6 +76,7 @@ struct Ear {
     /// Why it is not listened to.
     refused: Option<ModelError>,
     turn: Turn,
+    party: Party,
 }
 
 impl<R: Recognize> Hearing<R> {
@@ -131,11 +133,11 @@ impl<R: Recognize> Hearing<R> {
     #[expect(clippy::cast_precision_loss, reason = "a handful of desks")]
     fn demand(&self, busy: usize) -> (Step, Vec<(Claim, f64)>) {
         let amount = busy as f64;
-        let claims = self.desks.iter().flatten().map(|at_work| {
-            let gives_way =
-                self.ears[at_work.slot].as_ref().is_some_and(|ear| ear.turn.gives_way());
+        let claims = self.desks.iter().flatten().filter_map(|at_work| {
+            let Ear { turn, party, .. } = self.ears[at_work.slot].as_ref()?;
+            let party = if turn.gives_way() { Party::nobody(party.tenant) } else { *party };
             let steps_left = (self.usual_steps - at_work.steps).max(1.0);
-            (claim(at_work, gives_way), amount * steps_left)
+            Some((claim(at_work, party), amount * steps_left))
         });
         (Step { kind: 0, amount }, claims.collect())
     }
@@ -152,6 +154,7 @@ impl<R: Recognize> Hearing<R> {
         }
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "samples of half a minute")]
     /// Takes what came of a desk's window, which may ask for another look.
     fn collect(&mut self, desk: usize, outcome: Outcome, slots: &mut Slots<Transcript>) {
         let Some(mut at_work) = self.desks[desk].take() else { return };
@@ -176,6 +179,8 @@ impl<R: Recognize> Hearing<R> {
                 self.worked = worked;
                 self.usual_steps += (at_work.steps - self.usual_steps) * LEARNING;
                 self.next = (slot + 1) % self.ears.len();
+                let audio_seconds = at_work.window.samples.len() as f64 / f64::from(RATE_HZ);
+                slots.used(slot, Use { audio_seconds, ..Use::default() });
                 self.settle((slot, job), (understood, worked), slots);
             }
         }
@@ -204,11 +209,15 @@ impl<R: Recognize> Engine for Hearing<R> {
         self.settings.slots
     }
 
+    fn party(job: &Listen) -> Party {
+        job.options.party
+    }
+
     fn admit(&mut self, slot: SlotId, job: Listen) {
         let Listen { input, options } = job;
         let refused = self.recognizer.check(options.language.as_deref(), options.task).err();
         let turn = Turn::new(&options, self.settings.language.clone());
-        self.ears[slot] = Some(Ear { input: Some(input), refused, turn });
+        self.ears[slot] = Some(Ear { input: Some(input), refused, turn, party: options.party });
     }
 
     fn step(&mut self, slots: &mut Slots<Transcript>, cx: &mut Context<'_>) -> Progress {
@@ -250,17 +259,13 @@ impl<R: Recognize> Engine for Hearing<R> {
 }
 
 /// For whom a window is worked on, and how soon its text is due.
-fn claim(at_work: &AtWork, gives_way: bool) -> Claim {
-    let (tenant, promises) = (Tenant(0), Promises::default());
-    if gives_way {
-        return Claim::batch(tenant);
-    }
+fn claim(at_work: &AtWork, party: Party) -> Claim {
     let promise = match at_work.job.why {
         // What is worked ahead is the answer to a question that comes any moment.
         Why::Owed | Why::Full | Why::Pause => Promise::FinalTranscript,
         Why::Growth => Promise::PartialTranscript,
     };
-    Claim::live(tenant, promises.due(promise, at_work.began))
+    party.claim(Promises::default().due(promise, at_work.began))
 }
 
 /// Takes in whatever has come.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use llama_cpp_2::token::LlamaToken;
 use trunkline_inference::{
-    Audience, FIRST_CLAUSE_TOKENS, FinishReason, ModelError, ReplyPiece, schedule::Claim,
+    FIRST_CLAUSE_TOKENS, FinishReason, ModelError, Party, ReplyPiece, schedule::Claim,
 };
 
 use super::pen::Pen;
@@ -34,7 +34,7 @@ pub(super) struct Work {
     /// `None` once the reply has ended.
     pen: Option<Pen>,
     length: Length,
-    audience: Audience,
+    party: Party,
     asked: Instant,
 }
 
@@ -54,14 +54,14 @@ impl Work {
             last: None,
             pen: Some(pen),
             length: Length { written: 0, most: max_tokens },
-            audience: Audience::default(),
+            party: Party::default(),
             asked: Instant::now(),
         }
     }
 
     /// The same for somebody else.
-    pub(super) fn waited_for_by(self, audience: Audience) -> Self {
-        Self { audience, ..self }
+    pub(super) fn waited_for_by(self, party: Party) -> Self {
+        Self { party, ..self }
     }
 
     /// How soon what comes of a step is due, and in how many more such steps, of `share` of its tokens,
@@ -69,11 +69,11 @@ impl Work {
     pub(super) fn claim(&self, share: usize) -> (Claim, usize) {
         let written = self.length.written;
         let (is_reading, waits) = (self.is_reading(), !self.is_warm_up());
-        let audience = if waits { self.audience } else { Audience::Nobody };
+        let party = if waits { self.party } else { Party::nobody(self.party.tenant) };
         let to_read = if is_reading { self.pending().len().div_ceil(share.max(1)) } else { 0 };
         let to_write =
             if is_reading { 0 } else { FIRST_CLAUSE_TOKENS.saturating_sub(written).max(1) };
-        (audience.claim(self.asked, written, is_reading), to_read + to_write as usize)
+        (party.reply_claim(self.asked, written, is_reading), to_read + to_write as usize)
     }
 
     /// Gives it a sequence that holds the prompt up to `cached`.

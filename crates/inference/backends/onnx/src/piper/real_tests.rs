@@ -1,7 +1,7 @@
 //! With a real voice: what a reply sounds like.
 
 use futures::{StreamExt, executor::block_on, stream};
-use trunkline_inference::{Clause, SpeechPiece};
+use trunkline_inference::{Clause, Party, SpeechPiece};
 
 use super::*;
 use crate::testbed;
@@ -61,7 +61,7 @@ const CLAUSES: [&str; 8] = [
 /// The samples of each clause of one reply.
 fn said(piper: &Piper) -> Vec<Vec<i16>> {
     let clauses = CLAUSES.map(|text| Ok(Clause { text: text.into(), speakable: text.into() }));
-    let speech = piper.speak(Box::pin(stream::iter(clauses)), &Voice::default());
+    let speech = piper.speak(Box::pin(stream::iter(clauses)), &Voice::default(), Party::default());
     let mut said = vec![Vec::new()];
     for piece in block_on(speech.collect::<Vec<_>>()) {
         match piece.unwrap() {

@@ -9,8 +9,8 @@ use std::{
 
 use trunkline_audio::Resampler;
 use trunkline_inference::{
-    ClauseStream, Engine, ModelError, Progress, SlotId, Slots, SpeechPiece, Voice,
-    schedule::{Claim, Step},
+    ClauseStream, Engine, ModelError, Party, Progress, SlotId, Slots, SpeechPiece, Voice,
+    schedule::{Claim, Step, Use},
 };
 
 use super::{
@@ -26,6 +26,8 @@ pub(crate) struct Utterance {
     pub(crate) clauses: ClauseStream,
     /// The voice.
     pub(crate) voice: Voice,
+    /// For whom.
+    pub(crate) party: Party,
 }
 
 /// Said once at start, so that the first caller meets a warm model whose loudness is known.
@@ -241,8 +243,13 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
         self.seats.len()
     }
 
+    fn party(job: &Utterance) -> Party {
+        job.party
+    }
+
     fn admit(&mut self, slot: SlotId, job: Utterance) {
-        let speaker = Speaker::new(job.clauses, job.voice, Instant::now());
+        let Utterance { clauses, voice, party } = job;
+        let speaker = Speaker::new(clauses, voice, Instant::now()).to(party);
         self.seats[slot] = Some(Seat { speaker, part: None });
     }
 
@@ -266,6 +273,8 @@ impl<S: Synthesizer> Engine for VoiceEngine<S> {
         self.speak(&crew, now);
         for slot in crew {
             if let Some(seat) = &mut self.seats[slot] {
+                let audio_seconds = seat.speaker.take_said().as_secs_f64();
+                slots.used(slot, Use { audio_seconds, ..Use::default() });
                 hand_over(slot, &mut seat.speaker, slots);
             }
         }

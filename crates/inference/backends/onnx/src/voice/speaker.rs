@@ -9,8 +9,8 @@ use std::{
 
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
-    Clause, ClauseStream, ModelError, SpeechPiece, Voice,
-    schedule::{Claim, Promise, Promises, Tenant},
+    Clause, ClauseStream, ModelError, Party, SpeechPiece, Voice,
+    schedule::{Claim, Promise, Promises},
 };
 
 use super::{SPOKEN_HZ, parts::parts, timing::align};
@@ -38,6 +38,9 @@ pub(super) struct Speaker {
     at: MediaTime,
     /// When the listener runs dry; before anything was said, when it should be.
     dry_at: Instant,
+    party: Party,
+    /// How much was said of which its tenant was not told yet.
+    said: Duration,
 }
 
 struct Saying {
@@ -63,7 +66,19 @@ impl Speaker {
             pieces: VecDeque::new(),
             at: MediaTime::ZERO,
             dry_at: now + START,
+            party: Party::default(),
+            said: Duration::ZERO,
         }
+    }
+
+    /// The same, spoken to somebody else.
+    pub(super) fn to(self, party: Party) -> Self {
+        Self { party, ..self }
+    }
+
+    /// How much sound was made since this was asked last.
+    pub(super) fn take_said(&mut self) -> Duration {
+        mem::take(&mut self.said)
     }
 
     /// The voice to say it with.
@@ -106,7 +121,7 @@ impl Speaker {
     pub(super) fn claim(&self) -> Claim {
         let promise =
             if self.at > MediaTime::ZERO { Promise::NextClause } else { Promise::FirstClause };
-        Claim::live(Tenant(0), Promises::default().due(promise, self.dry_at))
+        self.party.claim(Promises::default().due(promise, self.dry_at))
     }
 
     /// How many letters and marks the part to say next has.
@@ -132,6 +147,7 @@ impl Speaker {
             }
         }
         let said = self.at.since(before).to_duration();
+        self.said += said;
         let dry_at = if before == MediaTime::ZERO { now } else { self.dry_at.max(now) };
         if !said.is_zero() {
             self.dry_at = dry_at + said;

@@ -77,7 +77,7 @@ fn reply(texts: &[String], voice: &str) -> Utterance {
     let clause = |text: &String| Ok(Clause { text: text.clone(), speakable: text.clone() });
     let clauses: Vec<_> = texts.iter().map(clause).collect();
     let voice = Voice { name: voice.to_owned(), speed: 1.0 };
-    Utterance { clauses: Box::pin(stream::iter(clauses)), voice }
+    Utterance { clauses: Box::pin(stream::iter(clauses)), voice, party: Party::default() }
 }
 
 /// What a reader has got: its samples, and how it ended.

@@ -48,7 +48,7 @@ fn clause(text: &str) -> Clause {
 fn speak(lane: &Lane<VoiceEngine<Hum>>, texts: &[&str]) -> SpeechStream {
     let clauses: Vec<_> = texts.iter().map(|text| Ok(clause(text))).collect();
     let clauses: ClauseStream = Box::pin(stream::iter(clauses));
-    lane.open(Utterance { clauses, voice: Voice::default() })
+    lane.open(Utterance { clauses, voice: Voice::default(), party: Party::default() })
 }
 
 fn heard(speech: SpeechStream) -> Vec<Result<SpeechPiece, ModelError>> {
@@ -100,7 +100,8 @@ fn a_failure_comes_after_what_was_said_and_ends_the_reply() {
 fn the_failure_of_whoever_makes_the_clauses_is_passed_on() {
     let clauses: ClauseStream =
         Box::pin(stream::iter([Ok(clause("hm")), Err(ModelError::Stopped { engine: "llama" })]));
-    let pieces = heard(lane().open(Utterance { clauses, voice: Voice::default() }));
+    let pieces =
+        heard(lane().open(Utterance { clauses, voice: Voice::default(), party: Party::default() }));
     assert!(matches!(pieces.last(), Some(Err(ModelError::Stopped { engine: "llama" }))));
 }
 
@@ -133,7 +134,8 @@ fn replies_interleave_rather_than_wait_for_each_other() {
 fn words_are_those_of_the_chat_not_of_the_voice() {
     let clause = Clause { text: "It costs $5.".into(), speakable: "It costs five dollars.".into() };
     let clauses: ClauseStream = Box::pin(stream::iter([Ok(clause)]));
-    let pieces = heard(lane().open(Utterance { clauses, voice: Voice::default() }));
+    let pieces =
+        heard(lane().open(Utterance { clauses, voice: Voice::default(), party: Party::default() }));
     let Some(Ok(SpeechPiece::ClauseEnd { words, .. })) = pieces.last() else { panic!("no end") };
     let words: Vec<_> = words.iter().map(|w| w.word.as_str()).collect();
     assert_eq!(words, ["It", "costs", "$5."]);
