@@ -202,14 +202,26 @@ mod tests {
 
     #[test]
     fn clauses_grow_with_what_sounds_while_they_are_made() {
-        let text = "Sure, one two three four five six seven eight nine ten, eleven twelve, thirteen.";
-        let found = ["Sure,", "one two three four five six seven eight nine ten,", "eleven twelve, thirteen."];
+        let text =
+            "Sure, one two three four five six seven eight nine ten, eleven twelve, thirteen.";
+        let found = [
+            "Sure,",
+            "one two three four five six seven eight nine ten,",
+            "eleven twelve, thirteen.",
+        ];
         assert_eq!(clauses(text, 4), found);
         let text = "No, I am afraid that there is no room on any of these days at all.";
         let found = ["No,", "I am afraid that there is no room on any", "of these days at all."];
         assert_eq!(clauses(text, 4), found);
-        let text = "Well, yes, I can do that, if you tell me on which day, and at what time, you come.";
-        let found = ["Well,", "yes,", "I can do that,", "if you tell me on which day,", "and at what time, you come."];
+        let text =
+            "Well, yes, I can do that, if you tell me on which day, and at what time, you come.";
+        let found = [
+            "Well,",
+            "yes,",
+            "I can do that,",
+            "if you tell me on which day,",
+            "and at what time, you come.",
+        ];
         assert_eq!(clauses(text, 4), found);
     }
 

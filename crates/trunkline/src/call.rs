@@ -21,17 +21,17 @@ use clap::ArgGroup;
 use trunkline_audio::wav::StereoWriter;
 use trunkline_telephony::{DialOptions, Dialer, SipConfig};
 
+use self::{
+    line::Recording,
+    report::{Report, RtpReport},
+    script::Script,
+};
 pub(crate) use self::{
     line::{Cue, Heard, LINE_HZ, Line},
     report::{Latency, TurnReport, turns},
     script::When,
     server::Server,
     wire::{Arrival, Wire},
-};
-use self::{
-    line::Recording,
-    report::{Report, RtpReport},
-    script::Script,
 };
 use crate::{admin::Admin, cli::ConfigArgs, config::Config, exit::Failure};
 

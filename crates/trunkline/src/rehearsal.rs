@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use trunkline_audio::{Frame, MediaTime, resample_all};
 use trunkline_inference::{
-    Audience, Chat, ChatOptions, Clause, Device, Message, ModelError, ReplyPiece, Role, SpeechPiece,
-    SttInput, SttOptions,
+    Chat, ChatOptions, Clause, Device, Message, ModelError, Party, ReplyPiece, Role, SpeechPiece,
+    SttInput, SttOptions, schedule::Tenant,
 };
 use trunkline_session::{Agent, Models};
 
 /// What the caller says: as long as callers' questions are, about four seconds.
-const QUESTION: &str = "I would like to come by on Friday. When do you open, and where can I leave the car?";
+const QUESTION: &str =
+    "I would like to come by on Friday. When do you open, and where can I leave the car?";
 /// Tokens of the reply: some twelve seconds of speech.
 const REPLY_TOKENS: u32 = 40;
 /// What recognizers hear.
@@ -40,10 +41,15 @@ pub(crate) async fn turn(
     Ok(device.worked().saturating_sub(before))
 }
 
+/// For whom: what callers wait for counts as a call's.
+fn caller() -> Party {
+    Party::caller(Tenant::default())
+}
+
 /// The sound of `text`, and its rate.
 async fn say(models: &Models, agent: &Agent, text: &str) -> Result<(Vec<i16>, u32), ModelError> {
     let clause = Clause { text: text.to_owned(), speakable: text.to_owned() };
-    let mut speech = models.tts.speak(Box::pin(stream::iter([Ok(clause)])), &agent.voice);
+    let mut speech = models.tts.speak(Box::pin(stream::iter([Ok(clause)])), &agent.voice, caller());
     let (mut sound, mut hz) = (Vec::new(), HEARD_HZ);
     while let Some(piece) = speech.next().await {
         if let SpeechPiece::Audio(frame) = piece? {
@@ -60,7 +66,8 @@ async fn hear(models: &Models, agent: &Agent, sound: &[i16]) -> Result<String, M
         SttInput::Frame(Frame::new(samples, HEARD_HZ, at))
     };
     let frames: Vec<_> = sound.chunks(FRAME).enumerate().map(frame).collect();
-    let options = SttOptions { language: agent.language.clone(), ..SttOptions::default() };
+    let options =
+        SttOptions { language: agent.language.clone(), party: caller(), ..SttOptions::default() };
     let mut words = models.stt.transcribe(Box::pin(stream::iter(frames)), &options);
     let mut last = String::new();
     while let Some(transcript) = words.next().await {
@@ -83,7 +90,7 @@ async fn answer(
         messages,
         options: ChatOptions { max_tokens, ..ChatOptions::default() },
         cache_salt: agent.cache_salt(),
-        audience: Audience::Caller,
+        party: caller(),
         ..Chat::default()
     };
     let (mut pieces, mut text) = (models.llm.reply(chat), String::new());

@@ -96,6 +96,19 @@ fn a_crowd_that_calls_at_once_is_let_in_as_fast_as_its_demand_is_seen() {
 }
 
 #[test]
+fn a_call_alone_is_let_in_on_the_slowest_machine() {
+    let mut site = Site::new(2.0);
+    site.admission.expect_turns_of(Duration::from_secs(20));
+    assert!(site.offer());
+    assert!(!site.offer());
+    for _ in 0..20 {
+        site.second();
+    }
+    site.end(1);
+    assert!(site.offer(), "nobody is there who could suffer");
+}
+
+#[test]
 fn a_crowd_that_calls_first_is_let_in_as_far_as_a_rehearsed_turn_tells() {
     let mut site = Site::new(0.18);
     site.admission.expect_turns_of(Duration::from_millis(1_800));

@@ -172,7 +172,9 @@ async fn created(incoming: &mut SplitStream<Socket>) -> Result<String, NoCall> {
                     return Ok(id.to_owned());
                 }
             }
-            Message::Close(Some(CloseFrame { code, .. })) => return Err(NoCall::Refused(code.into())),
+            Message::Close(Some(CloseFrame { code, .. })) => {
+                return Err(NoCall::Refused(code.into()));
+            }
             Message::Close(None) => break,
             Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
         }

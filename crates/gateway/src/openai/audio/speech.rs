@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
-use trunkline_inference::{Clause, ModelError, Voice};
+use trunkline_inference::{Clause, ModelError, Party, Voice};
 use trunkline_session::clauses::ClauseCutter;
 
 use super::encode::{Encoded, Format, SPOKEN_HZ, encoded};

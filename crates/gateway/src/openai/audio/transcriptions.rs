@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use serde_json::Value;
-use trunkline_inference::{SttOptions, SttTask};
+use trunkline_inference::{Party, SttOptions, SttTask};
 
 use super::{
     cast::{Cast, Known},
