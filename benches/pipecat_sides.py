@@ -1,5 +1,6 @@
 """The two sides of pipecat_turns.py: how each is started and called, and where the time of its turns went."""
 import asyncio
+import datetime
 import json
 import os
 import signal
@@ -45,6 +46,11 @@ def wait_for(url, process, log):
     raise SystemExit(f"not ready: see {log}")
 
 
+def ended(turn):
+    """When the server took the caller's speech to have ended, by the machine's clock."""
+    return datetime.datetime.fromisoformat(turn["speech_ended_at"]).timestamp()
+
+
 class Trunkline:
     """The server. Its engines serve Pipecat too."""
 
@@ -65,7 +71,7 @@ class Trunkline:
     def _config(self, instructions):
         args = self.args
         return (f'[models]\ndir = "{args.models}"\nstt = "{self.stt}"\nllm = "{self.llm}"\nthreads = {args.threads}\n'
-                f'[sip]\nbind = "127.0.0.1:{args.sip}"\nrtp_port_min = {args.rtp}\nrtp_port_max = {args.rtp + 199}\n'
+                f'[sip]\nbind = "127.0.0.1:{args.sip}"\nrtp_port_min = {args.rtp}\nrtp_port_max = {args.rtp + 199}\nmax_calls = 64\n'
                 f'[gateway]\nbind = "127.0.0.1:{args.http}"\nadmission = {str(not args.no_admission).lower()}\n'
                 f'[store]\ndata_dir = "{self.folder}/data"\n[agents.bench]\nnumbers = ["*"]\ngreeting = ""\n'
                 f'instructions = {json.dumps(instructions)}\nmax_reply_tokens = {args.reply_tokens}\n')
@@ -76,8 +82,7 @@ class Trunkline:
         said = await caller.call(until)
         await asyncio.sleep(RECORD_SETTLES)
         turns = await asyncio.to_thread(self._record, wire.call_id)
-        return [self._row(one, following, turns, caller.first_packet)
-                for one, following in zip(said, [*said[1:], None])]
+        return [self._row(one, following, turns) for one, following in zip(said, [*said[1:], None])]
 
     def _record(self, call_id):
         try:
@@ -86,15 +91,14 @@ class Trunkline:
         except OSError:
             return []
 
-    def _row(self, said, following, turns, first_packet):
+    def _row(self, said, following, turns):
         until = following.began if following else said.ended + 6
-        ended = lambda turn: first_packet + turn["speech_end_media_ms"] / 1000
-        mine = [t for t in turns if t.get("speech_end_media_ms") is not None and said.began <= ended(t) < until]
+        mine = [t for t in turns if t.get("speech_ended_at") and said.began <= ended(t) < until]
         row = {"clip": said.clip, "ended": said.ended, "total": said.total(), "early": said.early,
                "heard": " ".join(t.get("heard") or "" for t in mine), "parts": None}
         stages = mine[-1].get("latency_ms") if mine else None
         if stages and row["total"] is not None:
-            parts = {"endpoint": stages["endpoint"] / 1000 + ended(mine[-1]) - said.ended, "stt": stages["stt"] / 1000,
+            parts = {"endpoint": ended(mine[-1]) - said.ended + stages["endpoint"] / 1000, "stt": stages["stt"] / 1000,
                      "llm": stages["llm_first_token"] / 1000, "clause and voice": stages["tts_first_audio"] / 1000}
             parts["overhead"] = row["total"] - sum(parts.values())
             row["parts"] = parts | {"to the ear": parts["overhead"]}

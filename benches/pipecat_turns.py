@@ -37,9 +37,9 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import random
-import statistics
+import signal
+import subprocess
 import sys
 import time
 
@@ -86,6 +86,15 @@ def read_clips(path, seed):
     return clips
 
 
+async def admitted(side, clips):
+    """A call, placed again 2 s after each refusal."""
+    while True:
+        try:
+            return await side.call(clips, float("inf"))
+        except Refused:
+            await asyncio.sleep(2)
+
+
 async def call_by_call(sides, clips, turns, per_call):
     """Calls each side in turn with the same clips; rows and processor seconds of each."""
     results = {side.name: {"rows": [], "cpu": 0.0} for side in sides}
@@ -93,7 +102,7 @@ async def call_by_call(sides, clips, turns, per_call):
         said = [clips[k % len(clips)] for k in range(at, at + per_call)]
         for side in sides if n % 2 == 0 else sides[::-1]:
             before = cpu_seconds(side.pids)
-            rows = await side.call(said, float("inf"))
+            rows = await admitted(side, said)
             results[side.name]["rows"] += rows
             results[side.name]["cpu"] += cpu_seconds(side.pids) - before
             for row in rows:
@@ -189,7 +198,7 @@ def print_curve(curve):
 async def measure(args, sides, clips):
     results = {"latency": None, "curve": {side.name: [] for side in sides}}
     for side in sides:
-        await side.call(clips[:1], float("inf"))
+        await admitted(side, clips[:1])
     if args.turns:
         results["latency"] = await call_by_call(sides, clips, args.turns, args.per_call)
     for n, callers in enumerate(int(c) for c in args.levels.split(",") if c):
@@ -203,24 +212,29 @@ async def measure(args, sides, clips):
     return results
 
 
+def cpu_name():
+    names = [line.partition(": ")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}"
+
+
 def versions(args):
-    import subprocess
     code = "import importlib.metadata as m; print(m.version('pipecat-ai'))"
     return {"pipecat-ai": subprocess.run([args.pipecat, "-c", code], capture_output=True, text=True).stdout.strip(),
             "trunkline": subprocess.run([args.trunkline, "--version"], capture_output=True, text=True).stdout.strip(),
-            "set": args.set, "models": [*SETS[args.set], VOICE], "cpu": platform.processor(), "load": os.getloadavg()}
+            "set": args.set, "models": [*SETS[args.set], VOICE], "cpu": cpu_name(), "load": os.getloadavg()}
 
 
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     clips = read_clips(args.clips, args.seed)
     prompt = open(instructions(args.trunkline)).read()
     about = versions(args)
     print(json.dumps(about))
     sides = [Trunkline(args, prompt)]
     try:
-        sides += [Pipecat(args, engines, sides[0], prompt)
-                  for engines in (["api", "local"] if args.local_engines else ["api"])]
+        for engines in ["api", "local"] if args.local_engines else ["api"]:
+            sides.append(Pipecat(args, engines, sides[0], prompt))
         results = asyncio.run(measure(args, sides, clips))
         about["requests_refused"] = sides[0].refused_requests()
     finally:
