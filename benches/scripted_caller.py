@@ -20,6 +20,7 @@ TICK = FRAME / 8000
 AUDIBLE_DBFS = -50.0
 QUIET_AFTER = 0.9
 NO_ANSWER = 8.0
+AFTER_EARLY = 3.0
 BEFORE_FIRST = 1.0
 
 
@@ -118,7 +119,12 @@ class WebSocketWire:
                 ear.drop(time.time())
 
     async def send(self, ulaw):
-        await self.socket.send(ulaw)
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self.socket.send(ulaw)
+        except ConnectionClosed as closed:
+            raise ConnectionError("the other side hung up") from closed
 
     async def close(self):
         await self.socket.close()
@@ -212,19 +218,24 @@ class Caller:
     async def call(self, until=math.inf):
         """Makes the call; what was said. Begins no utterance after `until`."""
         await self.wire.open(self.ear)
-        line = asyncio.create_task(self._line())
+        line, script = asyncio.create_task(self._line()), asyncio.create_task(self._script(until))
         try:
-            await asyncio.sleep(BEFORE_FIRST)
-            for clip in self.clips:
-                if time.time() > until:
-                    break
-                await self._say(clip)
-                await self._listen()
+            done, _ = await asyncio.wait({line, script}, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
         finally:
-            line.cancel()
-            await asyncio.gather(line, return_exceptions=True)
+            for task in (line, script):
+                task.cancel()
+            await asyncio.gather(line, script, return_exceptions=True)
             await self.wire.close()
         return self.said
+
+    async def _script(self, until):
+        await asyncio.sleep(BEFORE_FIRST)
+        for clip in self.clips:
+            if time.time() > until:
+                break
+            await self._say(clip)
+            await self._listen()
 
     async def _line(self):
         due = time.time()
@@ -267,5 +278,6 @@ class Caller:
             await asyncio.sleep(TICK)
             said.early = any(began <= said.ended and end > said.began for began, end in self.ear.stretches)
             said.answered = self.ear.first_after(said.ended)
-            if (said.answered or said.early) and not self.ear.is_sounding(time.time()):
+            over = said.answered or (said.early and time.time() - said.ended > AFTER_EARLY)
+            if over and not self.ear.is_sounding(time.time()):
                 return
