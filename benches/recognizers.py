@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Recognizers side by side: processor time and time to the text of each clip, one after the other and many at once.
 
-usage: recognizers.py --trunkline URL --pid PID --ct2 FOLDER [--clips LIST] [--rounds 5] [--at-once 1,16] [--threads 2]
+usage: recognizers.py --trunkline URL --pid PID --ct2 FOLDER [--ggml FILE] --clips LIST [--rounds 5] [--at-once 1,16] [--threads 2]
 
 Trunkline is asked over its HTTP API (its sound decoding and HTTP included); faster-whisper runs in a process of its own with the
 same weights, int8, greedy, as many threads, its clips sent over a pipe. Rounds are interleaved: ours, theirs, ours, theirs. LIST has
-lines "WAV<tab>TEXT". Needs `pip install faster-whisper httpx`. Prints a table, and
-JSON lines with --json.
+lines "WAV<tab>TEXT". With --ggml whisper.cpp is a third one: the same weights, greedy, one clip after the other as in its own server.
+Needs `pip install faster-whisper httpx`, and `pywhispercpp` for --ggml. Prints a table, and JSON lines with --json.
 """
 import argparse
 import concurrent.futures
@@ -90,13 +90,26 @@ def serve_ct2(folder, threads, workers, pipe):
         pool.submit(hear, number, sound)
 
 
-class FasterWhisper:
-    name = "faster-whisper int8"
+def serve_ggml(file, threads, pipe):
+    import numpy
+    from pywhispercpp.model import Model
+    model = Model(file, n_threads=threads, print_progress=False, print_realtime=False, print_timestamps=False)
+    pipe.send("ready")
+    while True:
+        number, sound = pipe.recv()
+        samples = numpy.frombuffer(sound, "<i2").astype("f4") / 32768
+        heard = model.transcribe(samples, language="en", temperature=0.0, temperature_inc=0.0, greedy={"best_of": 1})
+        pipe.send((number, " ".join(segment.text for segment in heard)))
 
-    def __init__(self, args, at_once):
+
+class Peer:
+    """A recognizer in a process of its own."""
+
+    def __init__(self, name, serve, *given):
+        self.name = name
         self.pipe, theirs = multiprocessing.Pipe()
-        given = (args.ct2, args.threads, min(args.threads, at_once), theirs)
-        self.process = multiprocessing.get_context("spawn").Process(target=serve_ct2, args=given, daemon=True)
+        process = multiprocessing.get_context("spawn").Process
+        self.process = process(target=serve, args=(*given, theirs), daemon=True)
         self.process.start()
         self.sends = threading.Lock()
         self.pid, self.waiting, self.count = self.process.pid, {}, 0
@@ -135,10 +148,20 @@ def measure(engine, clips, at_once):
             "p95_s": times[len(times) * 95 // 100], "under_1_s": sum(t < 1 for t in times) / took, "wrong": wrong}
 
 
+def compare(ours, theirs, title):
+    print(f"\n{title} (medians; ratio: median, least, most)")
+    for key in ours[0]:
+        a, b = [run[key] for run in ours], [run[key] for run in theirs]
+        ratios = sorted(x / y if y else float("nan") for x, y in zip(a, b))
+        print(f"  {key:13} {statistics.median(a):8.3f} {statistics.median(b):8.3f}   "
+              f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("trunkline", "ct2", "clips"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--ggml")
     parser.add_argument("--pid", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -148,7 +171,11 @@ def main():
     clips = load(args.clips)
     said = sum(len(words(text)) for _, text in clips)
     for at_once in map(int, args.at_once.split(",")):
-        engines = [Trunkline(args), FasterWhisper(args, at_once)]
+        workers = min(args.threads, at_once)
+        peers = [Peer("faster-whisper int8", serve_ct2, args.ct2, args.threads, workers)]
+        if args.ggml:
+            peers.append(Peer("whisper.cpp", serve_ggml, args.ggml, args.threads))
+        engines = [Trunkline(args), *peers]
         for engine in engines:
             measure(engine, clips[:2], 1)
         runs = {engine.name: [] for engine in engines}
@@ -158,14 +185,10 @@ def main():
                 runs[engine.name].append(run)
                 if args.json:
                     print(json.dumps(run | {"engine": engine.name, "at_once": at_once, "round": number}), flush=True)
-        ours, theirs = runs.values()
-        print(f"\n{len(clips)} clips, {at_once} at once, median of {args.rounds} rounds (ratio: median, least, most)")
-        for key in ours[0]:
-            a, b = [run[key] for run in ours], [run[key] for run in theirs]
-            ratios = sorted(x / y if y else float("nan") for x, y in zip(a, b))
-            print(f"  {key:13} {statistics.median(a):8.3f} {statistics.median(b):8.3f}   "
-                  f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})" + (f" of {said} words" if key == "wrong" else ""))
-        engines[1].process.terminate()
+        for peer in peers:
+            compare(runs[engines[0].name], runs[peer.name],
+                    f"{len(clips)} clips ({said} words), {at_once} at once, {args.rounds} rounds: ours, {peer.name}, ratio")
+            peer.process.terminate()
     os._exit(0)
 
 

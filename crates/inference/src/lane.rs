@@ -371,7 +371,9 @@ fn run<E: Engine>(
         if closed && active == 0 && line.is_empty() {
             return;
         }
+        let began = Instant::now();
         let progress = if active > 0 { engine.step(&mut slots, &mut cx) } else { Progress::Idle };
+        load.has_worked(began.elapsed());
         slots.end_round();
         if !slots.done.is_empty() {
             continue;

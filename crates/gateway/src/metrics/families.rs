@@ -310,6 +310,16 @@ impl Collector for LaneLoads {
             late.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
         }
         let mut metric = encoder.encode_descriptor(
+            "trunkline_lane_busy_seconds",
+            "How long a lane's steps took, all together.",
+            None,
+            MetricType::Counter,
+        )?;
+        for load in &loads {
+            let worked = ConstCounter::new(load.worked().as_secs_f64());
+            worked.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+        }
+        let mut metric = encoder.encode_descriptor(
             "trunkline_lane_batch_size",
             "Jobs that a lane stepped together.",
             None,

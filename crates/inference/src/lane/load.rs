@@ -1,6 +1,9 @@
 //! How busy a lane is, for whoever watches.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 /// The batch sizes up to which steps are counted together; larger ones come last.
 pub const BATCHES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -13,6 +16,8 @@ pub struct Load {
     jobs: AtomicU64,
     steps: [AtomicU64; BATCHES.len() + 1],
     late: AtomicU64,
+    /// Microseconds.
+    worked: AtomicU64,
 }
 
 impl Load {
@@ -24,6 +29,7 @@ impl Load {
             jobs: AtomicU64::new(0),
             steps: Default::default(),
             late: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
         }
     }
 
@@ -60,6 +66,16 @@ impl Load {
         self.late.load(Ordering::Relaxed)
     }
 
+    /// How long the engine was at work, all its steps together.
+    pub fn worked(&self) -> Duration {
+        Duration::from_micros(self.worked.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn has_worked(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.worked.fetch_add(micros, Ordering::Relaxed);
+    }
+
     pub(super) fn was_late(&self) {
         self.late.fetch_add(1, Ordering::Relaxed);
     }
@@ -72,6 +88,14 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_at_work_adds_up() {
+        let load = Load::of("llm");
+        load.has_worked(Duration::from_micros(1_500));
+        load.has_worked(Duration::from_micros(500));
+        assert_eq!(load.worked(), Duration::from_millis(2));
+    }
 
     #[test]
     fn steps_are_counted_by_the_size_of_their_batch() {
