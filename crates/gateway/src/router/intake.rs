@@ -54,6 +54,11 @@ impl Meter {
         Self { intake, caller }
     }
 
+    /// Whose requests these are, as a number.
+    pub(crate) fn owner(&self) -> u64 {
+        self.caller.cache_salt()
+    }
+
     /// The request took so many tokens; counted against what its key may take in a minute.
     pub(crate) fn spent(&self, tokens: u32) {
         self.intake.allowances.spend(self.caller, tokens, Instant::now().into_std());
