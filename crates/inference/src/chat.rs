@@ -1,6 +1,9 @@
 //! Chat with a language model.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{Arc, LazyLock},
+};
 
 use serde_json::Value;
 
@@ -144,6 +147,13 @@ pub struct Chat {
     pub overflow: Overflow,
     /// For whom the reply is.
     pub party: Party,
+}
+
+/// The [`Chat::cache_salt`] of whoever this is. Each process has a key of its own, so that nobody can work out
+/// a name that has another's salt.
+pub fn cache_salt(of: impl Hash) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(of)
 }
 
 /// A text to be continued by the model, without any template.

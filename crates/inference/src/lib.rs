@@ -27,6 +27,7 @@ pub use audience::{Audience, FIRST_CLAUSE_TOKENS, Party};
 pub use chat::{
     Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, Overflow,
     ReplyPiece, ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,
+    cache_salt,
 };
 pub use device::Device;
 pub use embedding::{Embedded, TextEmbedder};

@@ -1,15 +1,10 @@
 //! A plan: everything decided about a call before it starts.
 
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use trunkline_inference::{
     ChatModel, EndOfTurn, SpeechToText, TextToSpeech, Tool, ToolChoice, Voice, VoiceActivity,
-    lane::Load, schedule::Tenant,
+    cache_salt, lane::Load, schedule::Tenant,
 };
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
@@ -20,6 +15,9 @@ use crate::{CallId, Modality};
 pub struct Agent {
     /// Its name in the config file.
     pub name: String,
+    /// Whose it is, any number: agents of different owners share no evaluated prompts, however alike they
+    /// are. Default 0, the operator's.
+    pub owner: u64,
     /// The system message of its chats.
     pub instructions: String,
     /// Its voice.
@@ -52,6 +50,7 @@ impl Default for Agent {
     fn default() -> Self {
         Self {
             name: String::new(),
+            owner: 0,
             instructions: String::new(),
             voice: Voice::default(),
             language: None,
@@ -73,11 +72,9 @@ impl Agent {
     /// What may wait at the leg of a telephone: 15 s.
     pub const TELEPHONE_LEAD: Duration = Duration::from_secs(15);
 
-    /// Calls to agents with the same name and instructions may share evaluated prompts.
+    /// Calls to agents of one owner with the same name and instructions may share evaluated prompts.
     pub fn cache_salt(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&self.name, &self.instructions).hash(&mut hasher);
-        hasher.finish()
+        cache_salt((self.owner, &self.name, &self.instructions))
     }
 }
 
@@ -163,5 +160,8 @@ mod tests {
         assert_ne!(salt("a", "Be brief."), salt("b", "Be brief."));
         assert_ne!(salt("a", "Be brief."), salt("a", "Be kind."));
         assert_ne!(salt("ab", "c"), salt("a", "bc"));
+        let owned = |owner| Agent { owner, ..agent("a", "Be brief.") }.cache_salt();
+        assert_eq!(owned(0), salt("a", "Be brief."));
+        assert_ne!(owned(1), owned(2));
     }
 }

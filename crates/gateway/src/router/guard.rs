@@ -1,11 +1,6 @@
 //! What happens around every request: an id, a span, limits, and who may ask what.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
@@ -15,7 +10,7 @@ use axum::{
 };
 use tokio::time::timeout;
 use tracing::Instrument;
-use trunkline_inference::schedule::Tenant;
+use trunkline_inference::{cache_salt, schedule::Tenant};
 use uuid::Uuid;
 
 use crate::{ApiConfig, GatewayConfig, KeyDigest, Metrics, refusal::Refusal};
@@ -60,13 +55,11 @@ impl Caller {
 
     /// What keeps the evaluated prompts of one key's requests from those of others.
     pub(crate) fn cache_salt(self) -> u64 {
-        let mut hasher = DefaultHasher::new();
         match self {
-            Self::Operator => "operator".hash(&mut hasher),
-            Self::Program(number) => ("program", number).hash(&mut hasher),
-            Self::Anyone => "anyone".hash(&mut hasher),
+            Self::Operator => cache_salt("operator"),
+            Self::Program(number) => cache_salt(("program", number)),
+            Self::Anyone => cache_salt("anyone"),
         }
-        hasher.finish()
     }
 
     /// Who is charged for what models do for it.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use trunkline_inference::Device;
 
+/// Sequences that llama.cpp can keep apart (`LLAMA_MAX_SEQ`).
+const MOST_SEQUENCES: u32 = 256;
+
 /// A model and its share of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LlamaConfig {
@@ -19,10 +22,11 @@ pub struct LlamaConfig {
     /// The longest chat with its reply, tokens. Default 4096; never more than the model was trained for.
     /// Each slot takes its share of memory from the start: 12 kB a token for a 0.5B, 28 kB for a 1.5B.
     pub context_tokens: u32,
-    /// Replies at work at once. Default 4; more wait in the lane's queue.
+    /// Replies at work at once, at most 256. Default 4; more wait in the lane's queue.
     pub slots: u32,
-    /// Evaluated prompts kept beside those of the replies at work, the least recently used given up
-    /// first. Default 4. They cost no memory of their own.
+    /// Evaluated prompts kept beside those of the replies at work: of calls between two turns, of agents.
+    /// The one with the fewest tokens to be evaluated anew, for how long it was of no use, is given up
+    /// first. Default 16. They cost no memory of their own but 4 bytes for each token that the model knows.
     pub kept_prompts: u32,
     /// The most tokens evaluated in one step. Default 128; half of it for prompts while a reply is
     /// being written, and for warm-ups. Smaller lets a new question be noticed sooner while a long
@@ -43,16 +47,21 @@ impl LlamaConfig {
             is_sharing_cores: true,
             context_tokens: 4096,
             slots: 4,
-            kept_prompts: 4,
+            kept_prompts: 16,
             batch_tokens: 128,
             gpu_layers: 999,
             device: None,
         }
     }
 
+    /// Replies at work at once.
+    pub(crate) fn most_slots(&self) -> u32 {
+        self.slots.clamp(1, MOST_SEQUENCES)
+    }
+
     /// Sequences that the engine keeps apart: one a slot and one a kept prompt.
     pub(crate) fn sequences(&self) -> u32 {
-        self.slots.max(1).saturating_add(self.kept_prompts)
+        self.most_slots().saturating_add(self.kept_prompts).min(MOST_SEQUENCES)
     }
 
     /// Tokens of one chat with its reply, for a model that was trained on so many at once; 0 is not known.
@@ -63,7 +72,7 @@ impl LlamaConfig {
 
     /// The most rows of one step: every slot can have one.
     pub(crate) fn step_tokens(&self) -> u32 {
-        self.batch_tokens.max(self.slots).max(1)
+        self.batch_tokens.max(self.most_slots())
     }
 }
 
@@ -81,6 +90,8 @@ mod tests {
     fn there_is_a_sequence_for_every_slot() {
         let config = LlamaConfig { slots: 3, kept_prompts: 0, ..LlamaConfig::new("m.gguf") };
         assert_eq!(config.sequences(), 3);
-        assert_eq!(LlamaConfig { slots: 0, ..config }.sequences(), 1);
+        assert_eq!(LlamaConfig { slots: 0, ..config.clone() }.sequences(), 1);
+        let many = LlamaConfig { slots: 1000, kept_prompts: 9, ..config };
+        assert_eq!((many.most_slots(), many.sequences()), (256, 256));
     }
 }

@@ -1,5 +1,7 @@
 //! Replies at work: several in one batch, each on a sequence that remembers its chat.
 
+#[cfg(test)]
+mod equality;
 mod job;
 mod pen;
 #[cfg(test)]

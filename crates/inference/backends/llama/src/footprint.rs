@@ -39,12 +39,12 @@ pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
         reason: "its header lacks the sizes of its layers".to_owned(),
     })?;
     let sequences = u64::from(config.sequences());
-    let tokens = u64::from(config.reply_context(shape.trained)) * u64::from(config.slots.max(1));
+    let tokens = u64::from(config.reply_context(shape.trained)) * u64::from(config.most_slots());
     let cells = tokens.next_multiple_of(CELLS);
     let rows = u64::from(config.step_tokens()).min(cells).next_multiple_of(sequences);
     let mut items = vec![
         Item::amount(Part::Weights, "weights", bytes(&header, |_| true), "the tensors of the file"),
-        keys_and_values(&shape, cells, config.slots.max(1)),
+        keys_and_values(&shape, cells, config.most_slots()),
         Item::product(
             Part::Workspace,
             "a step",

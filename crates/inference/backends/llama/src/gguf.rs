@@ -251,7 +251,7 @@ pub(crate) mod tests {
     pub(crate) struct Writer {
         pairs: (u64, Vec<u8>),
         tensors: (u64, Vec<u8>),
-        end: u64,
+        weights: Vec<u8>,
     }
 
     impl Writer {
@@ -277,36 +277,68 @@ pub(crate) mod tests {
             self.key(key, ARRAY, &bytes)
         }
 
+        pub(crate) fn float(self, key: &str, value: f32) -> Self {
+            self.key(key, FLOAT_32, &value.to_le_bytes())
+        }
+
+        pub(crate) fn truth(self, key: &str, value: bool) -> Self {
+            self.key(key, BOOL, &[u8::from(value)])
+        }
+
+        pub(crate) fn floats(self, key: &str, values: &[f32]) -> Self {
+            let mut bytes = FLOAT_32.to_le_bytes().to_vec();
+            bytes.extend((values.len() as u64).to_le_bytes());
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            self.key(key, ARRAY, &bytes)
+        }
+
         pub(crate) fn text(self, key: &str, value: &str) -> Self {
             let mut bytes = (value.len() as u64).to_le_bytes().to_vec();
             bytes.extend(value.as_bytes());
             self.key(key, TEXT, &bytes)
         }
 
-        pub(crate) fn tokens(self, count: u64) -> Self {
+        pub(crate) fn texts(self, key: &str, values: &[String]) -> Self {
             let mut bytes = TEXT.to_le_bytes().to_vec();
-            bytes.extend(count.to_le_bytes());
-            for _ in 0..count {
-                bytes.extend(3_u64.to_le_bytes());
-                bytes.extend(b"abc");
+            bytes.extend((values.len() as u64).to_le_bytes());
+            for value in values {
+                bytes.extend((value.len() as u64).to_le_bytes());
+                bytes.extend(value.as_bytes());
             }
-            self.key("tokenizer.ggml.tokens", ARRAY, &bytes)
+            self.key(key, ARRAY, &bytes)
         }
 
-        pub(crate) fn tensor(mut self, name: &str, kind: u32, bytes: u64) -> Self {
+        pub(crate) fn tokens(self, count: usize) -> Self {
+            self.texts("tokenizer.ggml.tokens", &vec!["abc".to_owned(); count])
+        }
+
+        /// A tensor of so many zeros, wherever its shape does not matter.
+        pub(crate) fn tensor(self, name: &str, kind: u32, bytes: usize) -> Self {
+            self.weights(name, kind, &[7], &vec![0; bytes])
+        }
+
+        /// A tensor, its dimensions from the innermost on.
+        pub(crate) fn weights(
+            mut self,
+            name: &str,
+            kind: u32,
+            shape: &[u64],
+            bytes: &[u8],
+        ) -> Self {
             let out = &mut self.tensors.1;
             out.extend((name.len() as u64).to_le_bytes());
             out.extend(name.as_bytes());
-            out.extend(1_u32.to_le_bytes());
-            out.extend(7_u64.to_le_bytes());
+            out.extend(u32::try_from(shape.len()).unwrap().to_le_bytes());
+            out.extend(shape.iter().flat_map(|dimension| dimension.to_le_bytes()));
             out.extend(kind.to_le_bytes());
-            out.extend(self.end.to_le_bytes());
-            self.end += bytes;
+            out.extend((self.weights.len() as u64).to_le_bytes());
+            self.weights.extend(bytes);
+            self.weights.resize(self.weights.len().next_multiple_of(32), 0);
             self.tensors.0 += 1;
             self
         }
 
-        /// The file, its tensors all zeros.
+        /// The file.
         pub(crate) fn bytes(self) -> Vec<u8> {
             let mut bytes = MAGIC.to_vec();
             bytes.extend(3_u32.to_le_bytes());
@@ -314,8 +346,8 @@ pub(crate) mod tests {
             bytes.extend(self.pairs.0.to_le_bytes());
             bytes.extend(self.pairs.1);
             bytes.extend(self.tensors.1);
-            let tensors = usize::try_from(self.end).unwrap();
-            bytes.resize(bytes.len().next_multiple_of(32) + tensors, 0);
+            bytes.resize(bytes.len().next_multiple_of(32), 0);
+            bytes.extend(self.weights);
             bytes
         }
     }
@@ -327,7 +359,7 @@ pub(crate) mod tests {
     fn small() -> Writer {
         Writer::default()
             .text("general.architecture", "qwen2")
-            .key("general.factor", FLOAT_32, &1.5_f32.to_le_bytes())
+            .float("general.factor", 1.5)
             .number("qwen2.block_count", 24)
             .numbers("qwen2.attention.head_count_kv", &[2, 0, 3])
             .tokens(5)

@@ -23,6 +23,8 @@ mod prompt;
 mod real_tests;
 mod sampling;
 mod template;
+#[cfg(test)]
+mod testbed;
 mod text;
 mod vocabulary;
 mod weights;

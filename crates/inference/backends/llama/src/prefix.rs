@@ -6,6 +6,11 @@ use llama_cpp_2::token::LlamaToken;
 /// it is an earlier state of the same call (the end of a turn as it was guessed, and the header of
 /// the reply), or costs little to evaluate anew. Tokens.
 const SMALL_LOSS: usize = 48;
+/// Of more idle sequences only the least recently used are weighed against each other, so that a choice
+/// takes little time however many are kept.
+const WEIGHED: usize = 8;
+/// Parts of a token that a loss is counted in.
+const PARTS: u64 = 1 << 20;
 
 /// The sequences that the model remembers, each with the tokens evaluated in it.
 ///
@@ -52,7 +57,7 @@ impl Sequences {
     }
 
     fn choose(&self, salt: u64, prompt: &[LlamaToken], most: usize) -> Option<Start> {
-        let oldest = self.idle().min_by_key(|&s| (self.has_tokens(s), self.all[s].used))?;
+        let cheapest = self.cheapest()?;
         let best = (0..self.all.len())
             .map(|s| (self.shared(s, salt, prompt).min(most), s))
             // Of equals an idle one, and of those the one that loses least.
@@ -60,14 +65,39 @@ impl Sequences {
                 (keep, !self.all[s].is_busy, std::cmp::Reverse(self.all[s].tokens.len()))
             });
         let Some((keep @ 1.., source)) = best else {
-            return Some(Start { sequence: oldest, keep: 0, copy_from: None });
+            return Some(Start { sequence: cheapest, keep: 0, copy_from: None });
         };
         let loss = self.all[source].tokens.len() - keep;
-        let is_taken_over = source == oldest || loss <= SMALL_LOSS.max(keep / 4);
+        let is_taken_over = source == cheapest || loss <= SMALL_LOSS.max(keep / 4);
         if is_taken_over && !self.all[source].is_busy {
             return Some(Start { sequence: source, keep, copy_from: None });
         }
-        Some(Start { sequence: oldest, keep, copy_from: Some(source) })
+        Some(Start { sequence: cheapest, keep, copy_from: Some(source) })
+    }
+
+    /// The idle sequence that is the smallest loss: an empty one, else the one with the fewest tokens to be
+    /// evaluated anew for how long it was of no use. A long conversation outlasts short prompts that
+    /// came after it, but not for ever: twice the tokens, twice the time.
+    fn cheapest(&self) -> Option<usize> {
+        if let Some(empty) = self.idle().find(|&s| !self.has_tokens(s)) {
+            return Some(empty);
+        }
+        let mut idle: Vec<_> = self.idle().collect();
+        idle.sort_unstable_by_key(|&s| self.all[s].used);
+        idle.truncate(WEIGHED);
+        idle.into_iter().min_by_key(|&s| {
+            let age = self.clock.saturating_sub(self.all[s].used) + 1;
+            self.held_alone(s) * PARTS / age
+        })
+    }
+
+    /// How many tokens of a sequence would have to be evaluated anew if it were given up: those that no
+    /// other one begins with.
+    fn held_alone(&self, sequence: usize) -> u64 {
+        let Sequence { tokens, salt, .. } = &self.all[sequence];
+        let others = (0..self.all.len()).filter(|&other| other != sequence);
+        let shared = others.map(|other| self.shared(other, *salt, tokens)).max().unwrap_or(0);
+        (tokens.len() - shared) as u64
     }
 
     /// Another sequence of the same salt that has evaluated more of the prompt than `sequence`, and
@@ -108,7 +138,8 @@ impl Sequences {
         self.all[sequence].is_busy = false;
     }
 
-    /// Gives up the least recently used of the idle sequences that hold something.
+    /// Gives up the least recently used of the idle sequences that hold something, for room: each of
+    /// its tokens makes as much room as it costs to evaluate anew.
     pub(crate) fn evict(&mut self) -> Option<usize> {
         let oldest =
             self.idle().filter(|&s| self.has_tokens(s)).min_by_key(|&s| self.all[s].used)?;
@@ -207,6 +238,30 @@ mod tests {
         run(&mut sequences, 1, &tokens(0..110));
         assert_eq!(run(&mut sequences, 3, &tokens(0..10)).sequence, second.sequence);
         assert_eq!(sequences.evict(), Some(first.sequence));
+    }
+
+    #[test]
+    fn a_long_conversation_outlasts_short_prompts_but_not_for_ever() {
+        let mut sequences = Sequences::new(2);
+        let long = run(&mut sequences, 0, &tokens(0..1000));
+        let mut gone_after = 0;
+        while sequences.shared(long.sequence, 0, &tokens(0..1000)) == 1000 {
+            gone_after += 1;
+            run(&mut sequences, gone_after, &tokens(0..100));
+        }
+        // Each use is two ticks, and the short one is a tick old when the next one comes.
+        assert_eq!(gone_after, 6);
+    }
+
+    #[test]
+    fn what_another_holds_too_is_given_up_first() {
+        let mut sequences = Sequences::new(3);
+        let call = run(&mut sequences, 1, &tokens((0..500).chain(700..900)));
+        let long = run(&mut sequences, 1, &tokens((0..500).chain(1000..2000)));
+        let instructions = run(&mut sequences, 1, &tokens(0..500));
+        let alone = [call, long, instructions].map(|s| sequences.held_alone(s.sequence));
+        assert_eq!(alone, [200, 1000, 0]);
+        assert_eq!(run(&mut sequences, 2, &tokens(0..9)).sequence, instructions.sequence);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     weights::Weights,
 };
 
-const SMALL: &str = "qwen2.5-coder-0.5b-instruct";
+pub(crate) const SMALL: &str = "qwen2.5-coder-0.5b-instruct";
 const LARGE: &str = "qwen2.5-coder-1.5b-instruct";
 
 const INSTRUCTIONS: &str = "You are the receptionist of Bergmann Dental. Answer in one short sentence. \
@@ -212,7 +212,7 @@ fn read(stream: ReplyStream) -> Reply {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests find their models by the environment")]
-fn config(model: &str) -> LlamaConfig {
+pub(crate) fn config(model: &str) -> LlamaConfig {
     let folder =
         std::env::var("TRUNKLINE_MODELS").expect("TRUNKLINE_MODELS names the models' folder");
     let config = LlamaConfig::new(PathBuf::from(folder).join(model).join("model.gguf"));

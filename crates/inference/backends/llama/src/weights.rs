@@ -60,7 +60,7 @@ impl Weights {
         let model = LlamaModel::load_from_file(backend, &config.model, &params)
             .map_err(|e| corrupt(e.to_string()))?;
         let room = Room {
-            tokens: config.reply_context(model.n_ctx_train()).saturating_mul(config.slots.max(1)),
+            tokens: config.reply_context(model.n_ctx_train()).saturating_mul(config.most_slots()),
             sequences: config.sequences(),
             rows: config.step_tokens(),
         };
@@ -99,7 +99,7 @@ impl Weights {
     /// How much is evaluated at once and at most.
     pub(crate) fn limits(&self, config: &LlamaConfig) -> Limits {
         Limits {
-            slots: size(config.slots.max(1)),
+            slots: size(config.most_slots()),
             sequences: size(config.sequences()),
             step_tokens: size(config.step_tokens()),
             context_tokens: size(config.reply_context(self.model.n_ctx_train())),
