@@ -15,7 +15,7 @@ use std::{
 
 use self::{
     batch::Credit,
-    rank::{Rank, micros, rank},
+    rank::micros,
 };
 pub use self::{
     claim::{Claim, Class, Promise, Promises, Tenant, first_stage_due},
@@ -139,7 +139,7 @@ impl Schedule {
         if self.lanes.iter().filter(|place| place.running.is_some()).count() >= self.width {
             return None;
         }
-        let live = self.waiting().filter_map(|lane| rank(self, now, lane)).min().map(Rank::lane);
+        let live = rank::first(self, now);
         let lane = match (live, self.first_batch(now)) {
             (Some(live), Some(batch)) if !self.goes_before_live(now, batch) => live,
             (live, batch) => batch.or(live)?,

@@ -1,0 +1,1 @@
+//! How many GPUs so many calls take.
