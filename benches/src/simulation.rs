@@ -4,10 +4,11 @@
 //! take is computed (`trunkline_inference::capacity`) or measured (the processor's); who steps when is
 //! decided by `trunkline_inference::schedule`, with the due times that the lanes use.
 
-
+mod cluster;
+mod gate;
 mod lanes;
 mod machine;
-
+mod oracle;
 mod order;
 mod random;
 mod search;
@@ -15,14 +16,15 @@ mod workload;
 mod world;
 
 pub use self::{
-
+    cluster::{Cluster, Offered, devices_needed},
+    gate::Counts,
     machine::Machine,
-
+    oracle::carried_by_oracle,
     order::{Floor, Order},
-    search::{Scenario, best_split, carried, most_calls},
+    search::{Scenario, best_migs, best_split, carried, most_calls},
     workload::{Clause, Mix, Turn, turns},
     world::{Figures, Outcome, World},
 };
 
-
-
+#[cfg(test)]
+mod tests;

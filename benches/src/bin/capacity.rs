@@ -1,20 +1,108 @@
 //! How many calls a device carries, in virtual time.
-fn main() {
-    use trunkline_benches::simulation::*;
-    use trunkline_inference::capacity::*;
-    let gpu = *Gpu::named("a100").unwrap();
-    let models = Models { recognizer: Recognizer::TURBO, language: *LanguageModel::named("8b-bf16").unwrap(), voice: VoiceModel::KOKORO };
-    let s = Scenario { machine: Machine::Gpu(gpu, models), mixes: vec![Mix::USUAL], seconds: 120.0, seeds: vec![1, 2, 3] };
-    for (name, floor) in [("ours", Floor::InTurn(Order::Schedule)), ("fifo", Floor::InTurn(Order::FirstCome)), ("edf", Floor::InTurn(Order::FirstDue)), ("sliced", Floor::Sliced)] {
-        let t = std::time::Instant::now();
-        let n = carried(&s, floor);
-        let f = s.run(n.max(1), 1, floor);
-        let bad: Vec<_> = s.run(n+20,1,floor).outcomes.iter().map(|o| (o.latency.is_none_or(|l| l > 2.0), o.ran_dry)).collect();
-        println!("{name} late {} dry {} of {}", bad.iter().filter(|b| b.0).count(), bad.iter().filter(|b| b.1).count(), bad.len());
-        println!("{name}: {n} calls, p50 {:.2} p95 {:.2} worked {:?} of {:.0}; next: {:.3} {:.2} {:.2}  ({:.1} s)", f.latency(0.5), f.latency(0.95), f.worked, f.ended,
-            s.run(n+20,1,floor).good(), s.run(n+20,1,floor).latency(0.5), s.run(n+20,1,floor).latency(0.99), t.elapsed().as_secs_f64());
+
+use std::{env, process::ExitCode, time::Instant};
+
+use trunkline_benches::simulation::{
+    Cluster, Counts, Floor, Machine, Mix, Order, Scenario, best_migs, best_split, carried,
+    carried_by_oracle, devices_needed,
+};
+use trunkline_inference::capacity::{Gpu, LanguageModel, Models, Recognizer, VoiceModel};
+
+/// Calls of the cluster.
+const MANY: usize = 10_000;
+const SEEDS: [u64; 3] = [1, 2, 3];
+
+fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        Some("device") => device(),
+        Some("mixes") => mixes(),
+        Some("cluster") => cluster(),
+        _ => {
+            say("usage: capacity device | mixes | cluster");
+            return ExitCode::FAILURE;
+        }
     }
-    if std::env::var("SPLIT").is_err() { return; }
-    let t = std::time::Instant::now();
-    println!("split {:?} ({:.1} s)", best_split(&s), t.elapsed().as_secs_f64());
+    ExitCode::SUCCESS
+}
+
+/// One device of each kind under usual calls.
+fn device() {
+    for (name, machine) in kinds() {
+        row(name, &scenario(machine, &[Mix::USUAL], 120.0));
+    }
+    row("two cores, `tiny`", &scenario(Machine::TwoCores, &[Mix::USUAL], 600.0));
+}
+
+/// One A100 under calls of other kinds, and of kinds that follow one another.
+fn mixes() {
+    let (_, machine) = kinds()[0];
+    let day = [Mix::STORIES, Mix::LOOKED_UP, Mix::ANNOUNCEMENTS];
+    for (name, mixes, seconds) in [
+        ("hurried", &[Mix::HURRIED][..], 120.0),
+        ("stories", &day[..1], 120.0),
+        ("looked up", &day[1..2], 120.0),
+        ("announcements", &day[2..], 120.0),
+        ("one after the other", &day[..], 180.0),
+    ] {
+        row(name, &scenario(machine, mixes, seconds));
+    }
+}
+
+/// The fewest devices for ten thousand calls.
+fn cluster() {
+    for (name, machine) in kinds() {
+        let one = carried(&scenario(machine, &[Mix::USUAL], 120.0), OURS).max(1);
+        let least = (MANY / one).max(1);
+        for admission in [None, Some(Counts::AllTime), Some(Counts::Growth)] {
+            let cluster = Cluster { machine, devices: least, admission };
+            let least = if admission == Some(Counts::AllTime) { least * 2 } else { least };
+            let needed = devices_needed(cluster, MANY, &Mix::USUAL, least);
+            say(&format!("{name}: {needed:?} devices, admission {admission:?}"));
+        }
+    }
+}
+
+fn kinds() -> [(&'static str, Machine); 4] {
+    let on = |gpu: &str, language: &str| {
+        let gpu = *Gpu::named(gpu).expect("a known GPU");
+        let language = *LanguageModel::named(language).expect("a known model");
+        let (recognizer, voice) = (Recognizer::TURBO, VoiceModel::KOKORO);
+        Machine::Gpu(gpu, Models { recognizer, language, voice })
+    };
+    [
+        ("a100, 8b-bf16", on("a100", "8b-bf16")),
+        ("a100, 4b-q4", on("a100", "4b-q4")),
+        ("h100, 8b-bf16", on("h100", "8b-bf16")),
+        ("l40s, 4b-q4", on("l40s", "4b-q4")),
+    ]
+}
+
+fn scenario(machine: Machine, mixes: &[Mix], seconds: f64) -> Scenario {
+    Scenario { machine, mixes: mixes.to_vec(), seconds, seeds: SEEDS.to_vec() }
+}
+
+const OURS: Floor = Floor::InTurn(Order::Schedule);
+
+/// What each way to share carries.
+fn row(name: &str, scenario: &Scenario) {
+    let began = Instant::now();
+    let ours = carried(scenario, OURS);
+    let on = |floor| carried(scenario, floor);
+    let [first_come, first_due] = [Order::FirstCome, Order::FirstDue].map(Floor::InTurn).map(on);
+    let sliced = on(Floor::Sliced);
+    let (parts, split) = best_split(scenario);
+    let (mig, oracle) = (best_migs(scenario), carried_by_oracle(scenario));
+    let figures = scenario.run(ours, SEEDS[0], OURS);
+    say(&format!(
+        "{name}: ours {ours} (p50 {:.2} p95 {:.2} s), first come {first_come}, first due {first_due}, sliced \
+         {sliced}, split {split} {parts:.2?}, MIG {mig}, oracle {oracle}; {:.0} s",
+        figures.latency(0.5),
+        figures.latency(0.95),
+        began.elapsed().as_secs_f64(),
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn say(line: &str) {
+    println!("{line}");
 }

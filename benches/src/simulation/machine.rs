@@ -56,7 +56,7 @@ impl Machine {
     /// Windows that are transcribed together at most.
     pub fn most_windows(&self) -> usize {
         match self {
-            Self::Gpu(..) => 32,
+            Self::Gpu(..) => 64,
             Self::TwoCores => 1,
         }
     }
@@ -64,7 +64,7 @@ impl Machine {
     /// Clauses that are said together at most.
     pub fn most_clauses(&self) -> usize {
         match self {
-            Self::Gpu(..) => 32,
+            Self::Gpu(..) => 64,
             Self::TwoCores => 1,
         }
     }

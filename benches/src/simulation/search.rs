@@ -99,5 +99,29 @@ fn splits(parts: u32) -> impl Iterator<Item = [f64; LANES]> {
     })
 }
 
-/// The order that is the product's.
+/// As the product does it.
 pub(super) const OURS: Floor = Floor::InTurn(Order::Schedule);
+
+/// Ways to cut a GPU of seven compute and eight memory slices in three instances, each the sevenths and eighths
+/// that it has: NVIDIA's Multi-Instance GPU profiles of 1g, 2g, 3g and 4g.
+const MIGS: [[(f64, f64); LANES]; 3] =
+    [[(1.0, 1.0), (4.0, 4.0), (2.0, 2.0)], [(2.0, 2.0), (3.0, 4.0), (2.0, 2.0)], [
+        (2.0, 2.0),
+        (4.0, 4.0),
+        (1.0, 1.0),
+    ]];
+
+/// The calls that the best of a GPU's partitions carries; 0 on what is no GPU.
+pub fn best_migs(scenario: &Scenario) -> usize {
+    let Machine::Gpu(gpu, models) = scenario.machine else { return 0 };
+    let on = |cut: [(f64, f64); LANES]| {
+        let machines = cut.map(|(g, m)| Machine::Gpu(gpu.part(g / 7.0, m / 8.0), models));
+        most_calls(4_096, |calls| {
+            scenario.holds_by(|seed| {
+                let turns = scenario.turns(calls, seed);
+                World::new(&turns, scenario.machine, Floor::Split([1.0; LANES])).on(machines).run()
+            })
+        })
+    };
+    MIGS.into_iter().map(on).max().unwrap_or(0)
+}

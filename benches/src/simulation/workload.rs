@@ -69,6 +69,8 @@ pub struct Clause {
 /// A caller's words and the reply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turn {
+    /// Whose.
+    pub call: usize,
     /// When the caller fell silent.
     pub stopped: f64,
     /// Seconds that the caller spoke.
@@ -113,7 +115,7 @@ pub fn turns(calls: usize, seconds: f64, mixes: &[Mix], seed: u64) -> Vec<Turn> 
                 reason = "the number of a mix"
             )]
             let phase = (now.max(0.0) / seconds * mixes.len() as f64) as usize;
-            let turn = one(now, &mixes[phase.min(mixes.len() - 1)], &mut random);
+            let turn = one(call, now, &mixes[phase.min(mixes.len() - 1)], &mut random);
             now = turn.stopped + USUAL_LATENCY + turn.sound();
             if (0.0..seconds).contains(&turn.stopped) {
                 turns.push(turn);
@@ -125,7 +127,7 @@ pub fn turns(calls: usize, seconds: f64, mixes: &[Mix], seed: u64) -> Vec<Turn> 
 }
 
 /// The turn that begins when the caller was last spoken to.
-fn one(now: f64, mix: &Mix, random: &mut Random) -> Turn {
+fn one(call: usize, now: f64, mix: &Mix, random: &mut Random) -> Turn {
     let think = random.exponential(mix.think);
     let speech = random.length(mix.speech);
     let mut left = random.length(mix.reply).round().max(3.0);
@@ -137,6 +139,7 @@ fn one(now: f64, mix: &Mix, random: &mut Random) -> Turn {
         left -= tokens;
     }
     Turn {
+        call,
         stopped: now + think + speech,
         speech,
         endpoint: random.between(0.25, 0.5),

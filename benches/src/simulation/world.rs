@@ -6,16 +6,19 @@ use trunkline_inference::schedule::Promises;
 
 use super::{
     Machine, Turn,
+    gate::{Counts, Gate},
     lanes::{Demand, Dues, Hearing, Replying, Speaking},
     order::{Floor, LANES, Referee},
 };
 
 /// Seconds of packets, jitter buffer, playout and the way.
-pub const NETWORK: f64 = 0.120;
+pub(super) const NETWORK: f64 = 0.120;
 /// Seconds from a caller's last sound to the reply's first that are good.
-pub const GOOD: f64 = 2.0;
+pub(super) const GOOD: f64 = 2.0;
 /// Seconds of silence after which the recognizer works ahead.
-const PAUSE: f64 = 0.080;
+pub(super) const PAUSE: f64 = 0.080;
+/// Seconds that the voice is left of the time to a clause.
+const VOICE: f64 = 0.1;
 /// Work is given up so many seconds after the last turn.
 const PATIENCE: f64 = 30.0;
 
@@ -28,6 +31,8 @@ pub struct Outcome {
     pub ran_dry: bool,
     /// Seconds of sound that are there.
     pub sound: f64,
+    /// Whether the call was not let in.
+    pub is_refused: bool,
 }
 
 impl Outcome {
@@ -76,6 +81,7 @@ impl Figures {
 enum Event {
     Stopped(usize),
     Ended(usize),
+    Second,
 }
 
 /// A step that runs: the work that is left of it, seconds of the whole device.
@@ -111,6 +117,7 @@ pub struct World<'a> {
     progress: Vec<Progress>,
     worked: [f64; LANES],
     promises: Promises,
+    gate: Option<Gate>,
 }
 
 impl<'a> World<'a> {
@@ -124,7 +131,7 @@ impl<'a> World<'a> {
         let dues = Dues {
             read: promises.prefill_chunk.as_secs_f64(),
             first_clause: promises.first_clause.as_secs_f64(),
-            voice: std::env::var("VOICE").map_or(0.1, |v| v.parse().unwrap()),
+            voice: VOICE,
         };
         let mut world = Self {
             now: 0.0,
@@ -140,6 +147,7 @@ impl<'a> World<'a> {
             progress: vec![Progress::default(); turns.len()],
             worked: [0.0; LANES],
             promises,
+            gate: None,
         };
         for (number, turn) in turns.iter().enumerate() {
             world.at(turn.stopped + PAUSE, Event::Stopped(number));
@@ -152,6 +160,19 @@ impl<'a> World<'a> {
     #[must_use]
     pub fn on(self, machines: [Machine; LANES]) -> Self {
         Self { machines, ..self }
+    }
+
+    /// The same with calls let in one by one: `calls` says which each turn is of.
+    #[must_use]
+    pub fn admitting(mut self, calls: Vec<usize>, counts: Counts) -> Self {
+        let last = self.turns.last().map_or(0.0, |turn| turn.stopped);
+        let mut second = 1.0;
+        while second < last {
+            self.at(second, Event::Second);
+            second += 1.0;
+        }
+        self.gate = Some(Gate::new(calls, counts));
+        self
     }
 
     /// Runs until every reply has sounded, or has no hope of it.
@@ -178,6 +199,7 @@ impl<'a> World<'a> {
         let (kind, turn) = match event {
             Event::Stopped(turn) => (0, turn),
             Event::Ended(turn) => (1, turn),
+            Event::Second => (2, 0),
         };
         self.events.push(Reverse((at, kind, turn)));
     }
@@ -212,13 +234,17 @@ impl<'a> World<'a> {
 
     fn begin(&mut self, lane: usize) {
         let machine = &self.machines[lane];
-        let left = match lane {
-            0 => self.hearing.begin(machine),
-            1 => self.replying.begin(machine),
-            _ => self.speaking.begin(machine),
+        let (left, start) = match lane {
+            0 => (self.hearing.begin(machine), machine.hear(0.0, 5.0)),
+            1 => (self.replying.begin(machine), machine.think(1.0, 0.0)),
+            _ => (self.speaking.begin(machine), machine.speak(0.0)),
         };
+        let needed = (left - start).max(0.0);
         self.running[lane] = Some(Running { left });
         self.worked[lane] += left;
+        if let Some(gate) = &mut self.gate {
+            gate.works(left, needed);
+        }
     }
 
     /// The part of the device that the lane has.
@@ -262,7 +288,13 @@ impl<'a> World<'a> {
 
     fn happens(&mut self) {
         let Some(Reverse((_, kind, turn))) = self.events.pop() else { return };
-        if kind == 0 {
+        if kind == 2 {
+            if let Some(gate) = &mut self.gate {
+                gate.second(self.now);
+            }
+        } else if self.gate.as_mut().is_some_and(|gate| !gate.lets_in(self.now, turn)) {
+            self.progress[turn].outcome.is_refused = true;
+        } else if kind == 0 {
             let due = self.now + self.promises.final_transcript.as_secs_f64();
             self.hearing.came(turn, self.turns[turn].speech, due);
         } else {
@@ -323,7 +355,11 @@ impl<'a> World<'a> {
         let progress = &mut self.progress[turn];
         let outcome = &mut progress.outcome;
         if outcome.latency.is_none() {
-            outcome.latency = Some(self.now - self.turns[turn].stopped + NETWORK);
+            let latency = self.now - self.turns[turn].stopped + NETWORK;
+            outcome.latency = Some(latency);
+            if let Some(gate) = &mut self.gate {
+                gate.answered(self.now, latency);
+            }
             progress.dry_at = self.now;
         }
         outcome.ran_dry |= self.now > progress.dry_at;
