@@ -18,10 +18,10 @@ mod world;
 pub use self::{
     cluster::{Cluster, Offered, devices_needed},
     gate::Counts,
-    machine::Machine,
+    machine::{Machine, Took},
     oracle::carried_by_oracle,
     order::{Floor, Order},
-    search::{Scenario, best_migs, best_split, carried, most_calls},
+    search::{OURS, Scenario, best_migs, best_split, carried, most_calls},
     workload::{Clause, Mix, Turn, turns},
     world::{Figures, Outcome, World},
 };

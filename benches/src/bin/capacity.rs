@@ -1,9 +1,9 @@
 //! How many calls a device carries, in virtual time.
 
-use std::{env, process::ExitCode, time::Instant};
+use std::{env, num::NonZeroUsize, process::ExitCode, time::Instant};
 
 use trunkline_benches::simulation::{
-    Cluster, Counts, Floor, Machine, Mix, Order, Scenario, best_migs, best_split, carried,
+    Cluster, Counts, Floor, Machine, Mix, OURS, Order, Scenario, best_migs, best_split, carried,
     carried_by_oracle, devices_needed,
 };
 use trunkline_inference::capacity::{Gpu, LanguageModel, Models, Recognizer, VoiceModel};
@@ -81,20 +81,19 @@ fn scenario(machine: Machine, mixes: &[Mix], seconds: f64) -> Scenario {
     Scenario { machine, mixes: mixes.to_vec(), seconds, seeds: SEEDS.to_vec() }
 }
 
-const OURS: Floor = Floor::InTurn(Order::Schedule);
-
 /// What each way to share carries.
 fn row(name: &str, scenario: &Scenario) {
     let began = Instant::now();
     let ours = carried(scenario, OURS);
     let on = |floor| carried(scenario, floor);
+    let widths = [1, 3].map(|n| on(Floor::InTurn(Order::Schedule(NonZeroUsize::new(n).unwrap()))));
     let [first_come, first_due] = [Order::FirstCome, Order::FirstDue].map(Floor::InTurn).map(on);
     let sliced = on(Floor::Sliced);
     let (parts, split) = best_split(scenario);
     let (mig, oracle) = (best_migs(scenario), carried_by_oracle(scenario));
     let figures = scenario.run(ours, SEEDS[0], OURS);
     say(&format!(
-        "{name}: ours {ours} (p50 {:.2} p95 {:.2} s), first come {first_come}, first due {first_due}, sliced \
+        "{name}: ours {ours} (1, 3 wide: {widths:?}) (p50 {:.2} p95 {:.2} s), first come {first_come}, first due {first_due}, sliced \
          {sliced}, split {split} {parts:.2?}, MIG {mig}, oracle {oracle}; {:.0} s",
         figures.latency(0.5),
         figures.latency(0.95),

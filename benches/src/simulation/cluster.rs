@@ -97,8 +97,7 @@ fn ramped(calls: usize, mix: &Mix, seed: u64) -> Vec<Turn> {
 
 /// The fewest devices of the kind that serve so many calls well, from `least` up, no more than twice that.
 pub fn devices_needed(cluster: Cluster, calls: usize, mix: &Mix, least: usize) -> Option<usize> {
-    let holds =
-        |devices: usize| Cluster { devices, ..cluster }.offered(calls, mix, 1).holds(calls);
+    let holds = |devices: usize| Cluster { devices, ..cluster }.offered(calls, mix, 1).holds(calls);
     let (mut fails, mut holds_at) = (least.saturating_sub(1), least * 2);
     if !holds(holds_at) {
         return None;

@@ -18,14 +18,30 @@ const TOKEN_WRITTEN: f64 = 0.016;
 const TOKEN_READ: f64 = 0.002;
 const SOUND: f64 = 0.075;
 
+/// What a step takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Took {
+    /// Seconds in which the device waits for its launches, and could work for others.
+    pub idle: f64,
+    /// Seconds of all of the device.
+    pub work: f64,
+}
+
+impl Took {
+    fn of(all: f64, idle: f64) -> Self {
+        Self { idle, work: all - idle }
+    }
+}
+
 impl Machine {
-    /// Seconds to transcribe windows of so many seconds in all.
-    pub fn hear(&self, window_seconds: f64, longest_seconds: f64) -> f64 {
+    /// To transcribe windows of so many seconds in all.
+    pub fn hear(&self, window_seconds: f64, longest_seconds: f64) -> Took {
         match self {
-            Self::Gpu(gpu, models) => {
-                models.recognizer.step_seconds(gpu, window_seconds, longest_seconds)
+            Self::Gpu(gpu, Models { recognizer, .. }) => {
+                let all = recognizer.step_seconds(gpu, window_seconds, longest_seconds);
+                Took::of(all, recognizer.start_seconds(longest_seconds))
             }
-            Self::TwoCores => CLIP * window_seconds / 5.0,
+            Self::TwoCores => Took::of(CLIP * window_seconds / 5.0, 0.0),
         }
     }
 
@@ -37,19 +53,24 @@ impl Machine {
         }
     }
 
-    /// Seconds to evaluate so many tokens of sequences that hold so many together.
-    pub fn think(&self, rows: f64, context_tokens: f64) -> f64 {
+    /// To evaluate so many tokens of sequences that hold so many together.
+    pub fn think(&self, rows: f64, context_tokens: f64) -> Took {
         match self {
-            Self::Gpu(gpu, models) => models.language.step_seconds(gpu, rows, context_tokens),
-            Self::TwoCores => TOKEN_WRITTEN + TOKEN_READ * (rows - 1.0),
+            Self::Gpu(gpu, Models { language, .. }) => {
+                let all = language.step_seconds(gpu, rows, context_tokens);
+                Took::of(all, language.start_seconds())
+            }
+            Self::TwoCores => Took::of(TOKEN_WRITTEN + TOKEN_READ * (rows - 1.0), 0.0),
         }
     }
 
-    /// Seconds to say so many seconds of sound.
-    pub fn speak(&self, sound_seconds: f64) -> f64 {
+    /// To say so many seconds of sound.
+    pub fn speak(&self, sound_seconds: f64) -> Took {
         match self {
-            Self::Gpu(gpu, models) => models.voice.step_seconds(gpu, sound_seconds),
-            Self::TwoCores => SOUND * sound_seconds,
+            Self::Gpu(gpu, Models { voice, .. }) => {
+                Took::of(voice.step_seconds(gpu, sound_seconds), voice.start)
+            }
+            Self::TwoCores => Took::of(SOUND * sound_seconds, 0.0),
         }
     }
 

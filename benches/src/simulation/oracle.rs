@@ -43,8 +43,7 @@ pub fn carried_by_oracle(scenario: &Scenario) -> usize {
 
 /// How many turns the oracle gives up, counted no further than `most`.
 fn given_up(turns: &[Turn], machine: &Machine, most: usize) -> usize {
-    let work: Vec<Vec<Piece>> =
-        turns.iter().map(|turn| pieces(turn, machine)).collect();
+    let work: Vec<Vec<Piece>> = turns.iter().map(|turn| pieces(turn, machine)).collect();
     let mut given_up = BTreeSet::new();
     while given_up.len() <= most {
         let Some(until) = first_miss(turns, &work, &given_up) else { break };
@@ -113,7 +112,7 @@ fn pieces(turn: &Turn, machine: &Machine) -> Vec<Piece> {
     let mut pieces = Vec::with_capacity(turn.clauses.len() + 1);
     let (mut begun, mut sounded) = (hear + turn.prompt * machine_row(machine), 0.0);
     for clause in &turn.clauses {
-        let work = begun + clause.tokens * row + clause.sound * sound.1 + sound.0;
+        let work = begun + clause.tokens * row + clause.sound * sound;
         pieces.push(Piece { due: heard_by + sounded, work });
         sounded += clause.sound;
         begun = 0.0;
@@ -123,20 +122,19 @@ fn pieces(turn: &Turn, machine: &Machine) -> Vec<Piece> {
     pieces
 }
 
-/// What a turn costs in the largest batches: its words, a token that is written, and a clause with a second of
-/// its sound.
-fn costs(turn: &Turn, machine: &Machine) -> (f64, f64, (f64, f64)) {
+/// What a turn costs in the largest batches, while launches cost nothing: its words, a token that is written,
+/// and a second of its sound.
+fn costs(turn: &Turn, machine: &Machine) -> (f64, f64, f64) {
     let window = machine.window(turn.speech);
-    #[expect(clippy::cast_precision_loss, reason = "sizes of batches")]
-    let (windows, clauses) = (machine.most_windows() as f64, machine.most_clauses() as f64);
-    let hear = machine.hear(window * windows, turn.speech) / windows;
-    let start = machine.speak(0.0);
-    let second = machine.speak(1.0) - start;
-    let attention = machine.think(1.0, turn.context) - machine.think(1.0, 0.0);
-    (hear, machine_row(machine) + attention, (start / clauses, second))
+    #[expect(clippy::cast_precision_loss, reason = "the size of a batch")]
+    let windows = machine.most_windows() as f64;
+    let hear = machine.hear(window * windows, turn.speech).work / windows;
+    let second = machine.speak(1.0).work;
+    let attention = machine.think(1.0, turn.context).work - machine.think(1.0, 0.0).work;
+    (hear, machine_row(machine) + attention, second)
 }
 
 /// Seconds of a token in the fullest step.
 fn machine_row(machine: &Machine) -> f64 {
-    machine.think(machine.most_rows(), 0.0) / machine.most_rows()
+    machine.think(machine.most_rows(), 0.0).work / machine.most_rows()
 }

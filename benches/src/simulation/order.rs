@@ -15,7 +15,7 @@ pub(super) const LANES: usize = 3;
 /// How lanes share a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Floor {
-    /// One step at a time, in an order.
+    /// One step at a time, or two that share it, in an order.
     InTurn(Order),
     /// Side by side, each with this part of the device whether it needs it or not.
     Split([f64; LANES]),
@@ -26,12 +26,22 @@ pub enum Floor {
 /// The order of steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Order {
-    /// The real schedule's.
-    Schedule,
+    /// The real schedule's, with so many steps at once.
+    Schedule(NonZeroUsize),
     /// As they were asked for.
     FirstCome,
     /// The first due first.
     FirstDue,
+}
+
+impl Order {
+    /// How many steps may run at once.
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::Schedule(width) => width.get(),
+            Self::FirstCome | Self::FirstDue => 1,
+        }
+    }
 }
 
 /// Decides between lanes that have work.
@@ -45,8 +55,8 @@ pub(super) enum Referee {
 impl Referee {
     pub(super) fn new(order: Order) -> Self {
         match order {
-            Order::Schedule => {
-                let mut schedule = Box::new(Schedule::new(NonZeroUsize::MIN));
+            Order::Schedule(width) => {
+                let mut schedule = Box::new(Schedule::new(width));
                 let lanes = std::array::from_fn(|_| schedule.lane(Cost::default()));
                 Self::Schedule { schedule, lanes, epoch: Instant::now() }
             }
@@ -115,8 +125,7 @@ impl Ask for Schedule {
         at: impl Fn(f64) -> Instant,
     ) {
         let Some(Demand { step, claims }) = demand else { return self.withdraw(lane) };
-        let claims =
-            claims.iter().map(|(due, left)| (Claim::live(Tenant(0), at(*due)), *left));
+        let claims = claims.iter().map(|(due, left)| (Claim::live(Tenant(0), at(*due)), *left));
         if let Some(request) = self.most_urgent(now, lane, *step, claims) {
             self.ask(now, lane, request);
         }

@@ -1,5 +1,7 @@
 //! The largest number of calls that are served well.
 
+use std::num::NonZeroUsize;
+
 use super::{Figures, Floor, Machine, Mix, Order, Turn, World, order::LANES, turns};
 
 /// The part of the turns that must be as promised.
@@ -93,23 +95,22 @@ pub fn best_split(scenario: &Scenario) -> ([f64; LANES], usize) {
 fn splits(parts: u32) -> impl Iterator<Item = [f64; LANES]> {
     let part = move |n: u32| f64::from(n) / f64::from(parts);
     (1..parts - 1).flat_map(move |hears| {
-        (1..parts - hears).map(move |speaks| {
-            [part(hears), part(parts - hears - speaks), part(speaks)]
-        })
+        (1..parts - hears)
+            .map(move |speaks| [part(hears), part(parts - hears - speaks), part(speaks)])
     })
 }
 
 /// As the product does it.
-pub(super) const OURS: Floor = Floor::InTurn(Order::Schedule);
+pub const OURS: Floor = Floor::InTurn(Order::Schedule(TWO));
+const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Ways to cut a GPU of seven compute and eight memory slices in three instances, each the sevenths and eighths
 /// that it has: NVIDIA's Multi-Instance GPU profiles of 1g, 2g, 3g and 4g.
-const MIGS: [[(f64, f64); LANES]; 3] =
-    [[(1.0, 1.0), (4.0, 4.0), (2.0, 2.0)], [(2.0, 2.0), (3.0, 4.0), (2.0, 2.0)], [
-        (2.0, 2.0),
-        (4.0, 4.0),
-        (1.0, 1.0),
-    ]];
+const MIGS: [[(f64, f64); LANES]; 3] = [
+    [(1.0, 1.0), (4.0, 4.0), (2.0, 2.0)],
+    [(2.0, 2.0), (3.0, 4.0), (2.0, 2.0)],
+    [(2.0, 2.0), (4.0, 4.0), (1.0, 1.0)],
+];
 
 /// The calls that the best of a GPU's partitions carries; 0 on what is no GPU.
 pub fn best_migs(scenario: &Scenario) -> usize {

@@ -5,9 +5,10 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use trunkline_inference::schedule::Promises;
 
 use super::{
-    Machine, Turn,
+    Turn,
     gate::{Counts, Gate},
     lanes::{Demand, Dues, Hearing, Replying, Speaking},
+    machine::{Machine, Took},
     order::{Floor, LANES, Referee},
 };
 
@@ -84,12 +85,6 @@ enum Event {
     Second,
 }
 
-/// A step that runs: the work that is left of it, seconds of the whole device.
-#[derive(Clone, Copy, Debug)]
-struct Running {
-    left: f64,
-}
-
 /// What is known of a turn.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
@@ -110,7 +105,8 @@ pub struct World<'a> {
     floor: Floor,
     referee: Referee,
     events: BinaryHeap<Reverse<(u64, u8, usize)>>,
-    running: [Option<Running>; LANES],
+    /// What is left of the steps that run.
+    running: [Option<Took>; LANES],
     hearing: Hearing,
     replying: Replying,
     speaking: Speaking,
@@ -206,12 +202,13 @@ impl<'a> World<'a> {
 
     /// Lets lanes step that may.
     fn start(&mut self) {
-        if let Floor::InTurn(_) = self.floor {
-            if self.running.iter().any(Option::is_some) {
-                return;
-            }
-            let demands = std::array::from_fn(|lane| self.demand(lane));
-            if let Some(lane) = self.referee.next(self.now, &demands) {
+        if let Floor::InTurn(order) = self.floor {
+            while self.running.iter().flatten().count() < order.width() {
+                let demands = std::array::from_fn(|lane| match self.running[lane] {
+                    Some(_) => None,
+                    None => self.demand(lane),
+                });
+                let Some(lane) = self.referee.next(self.now, &demands) else { return };
                 self.begin(lane);
             }
             return;
@@ -234,36 +231,38 @@ impl<'a> World<'a> {
 
     fn begin(&mut self, lane: usize) {
         let machine = &self.machines[lane];
-        let (left, start) = match lane {
-            0 => (self.hearing.begin(machine), machine.hear(0.0, 5.0)),
-            1 => (self.replying.begin(machine), machine.think(1.0, 0.0)),
-            _ => (self.speaking.begin(machine), machine.speak(0.0)),
+        let took = match lane {
+            0 => self.hearing.begin(machine),
+            1 => self.replying.begin(machine),
+            _ => self.speaking.begin(machine),
         };
-        let needed = (left - start).max(0.0);
-        self.running[lane] = Some(Running { left });
-        self.worked[lane] += left;
+        self.running[lane] = Some(took);
+        self.worked[lane] += took.work;
         if let Some(gate) = &mut self.gate {
-            gate.works(left, needed);
+            gate.works(took.idle + took.work, took.work);
         }
     }
 
-    /// The part of the device that the lane has.
+    /// The part of the device that the lane has for its work.
     fn speed(&self, lane: usize) -> f64 {
         match self.floor {
-            Floor::InTurn(_) => 1.0,
             Floor::Split(parts) => parts[lane],
-            Floor::Sliced => {
-                let busy = self.running.iter().flatten().count();
-                1.0 / f64::from(u32::try_from(busy.max(1)).unwrap_or(1))
+            Floor::InTurn(_) | Floor::Sliced => {
+                let at_work = self.running.iter().flatten().filter(|took| took.idle <= 0.0);
+                1.0 / f64::from(u32::try_from(at_work.count().max(1)).unwrap_or(1))
             }
         }
     }
 
+    /// When what the lane does next is over: waiting, then working.
+    fn ends(&self, lane: usize) -> Option<f64> {
+        let took = self.running[lane]?;
+        Some(self.now + if took.idle > 0.0 { took.idle } else { took.work / self.speed(lane) })
+    }
+
     /// Goes on to whatever happens next; false when nothing does.
     fn advance(&mut self) -> bool {
-        let ends = (0..LANES).filter_map(|lane| {
-            Some((self.now + self.running[lane]?.left / self.speed(lane), lane))
-        });
+        let ends = (0..LANES).filter_map(|lane| Some((self.ends(lane)?, lane)));
         let end = ends.min_by(|a, b| a.0.total_cmp(&b.0));
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run")]
         let event = self.events.peek().map(|Reverse((at, ..))| *at as f64 * 1e-9);
@@ -274,16 +273,26 @@ impl<'a> World<'a> {
         let passed = then - self.now;
         let speeds: [f64; LANES] = std::array::from_fn(|lane| self.speed(lane));
         for (running, speed) in self.running.iter_mut().zip(speeds) {
-            if let Some(running) = running {
-                running.left -= passed * speed;
+            match running {
+                Some(took) if took.idle > 0.0 => took.idle -= passed,
+                Some(took) => took.work -= passed * speed,
+                None => {}
             }
         }
         self.now = then;
         match end {
-            Some((at, lane)) if at <= then => self.end(lane),
+            Some((at, lane)) if at <= then => self.is_over(lane),
             _ => self.happens(),
         }
         true
+    }
+
+    /// The lane has waited, or worked.
+    fn is_over(&mut self, lane: usize) {
+        match &mut self.running[lane] {
+            Some(took) if took.idle > 0.0 || took.work > 1e-12 => took.idle = 0.0,
+            _ => self.end(lane),
+        }
     }
 
     fn happens(&mut self) {

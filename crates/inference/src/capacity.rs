@@ -7,9 +7,9 @@
 mod gpu;
 mod load;
 mod models;
-
+mod plan;
 
 pub use gpu::{GPUS, Gpu};
 pub use load::Load;
 pub use models::{LANGUAGE_MODELS, LanguageModel, Models, Recognizer, VoiceModel};
-
+pub use plan::{MOST_BUSY, Plan, Stage, Use, plan};

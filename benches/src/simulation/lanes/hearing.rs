@@ -3,7 +3,7 @@
 use trunkline_inference::schedule::Step;
 
 use super::Demand;
-use crate::simulation::Machine;
+use crate::simulation::machine::{Machine, Took};
 
 /// A turn that waits for its words.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +36,13 @@ impl Hearing {
         (!claims.is_empty()).then_some(Demand { step: Step { kind: 0, amount }, claims })
     }
 
-    /// Begins the next step; seconds that it takes.
-    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> f64 {
+    /// Begins the next step; what it takes.
+    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> Took {
         let batch = self.next(machine);
         let longest = batch.iter().map(|w| w.speech).fold(0.0, f64::max);
-        let (seconds, count) = (machine.hear(windows(batch, machine), longest), batch.len());
+        let (took, count) = (machine.hear(windows(batch, machine), longest), batch.len());
         self.at_work = self.waiting.drain(..count).map(|w| w.turn).collect();
-        seconds
+        took
     }
 
     /// Ends it: the turns whose words are there.

@@ -3,7 +3,10 @@
 use trunkline_inference::schedule::Step;
 
 use super::Demand;
-use crate::simulation::{Machine, Turn};
+use crate::simulation::{
+    Turn,
+    machine::{Machine, Took},
+};
 
 /// A reply that is read for or written.
 #[derive(Clone, Debug)]
@@ -103,8 +106,8 @@ impl Replying {
         (due - self.dues.voice, amount * (end - reply.written).max(1.0))
     }
 
-    /// Begins the next step; seconds that it takes.
-    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> f64 {
+    /// Begins the next step; what it takes.
+    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> Took {
         let shares = self.shares(machine);
         for (reply, share) in self.replies.iter_mut().zip(&shares) {
             reply.share = *share;

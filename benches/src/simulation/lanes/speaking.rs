@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use trunkline_inference::schedule::Step;
 
 use super::Demand;
-use crate::simulation::Machine;
+use crate::simulation::machine::{Machine, Took};
 
 /// A reply that is spoken.
 #[derive(Clone, Debug)]
@@ -51,8 +51,8 @@ impl Speaking {
         (!batch.is_empty()).then_some(Demand { step: Step { kind: 0, amount }, claims })
     }
 
-    /// Begins the next step; seconds that it takes.
-    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> f64 {
+    /// Begins the next step; what it takes.
+    pub(in crate::simulation) fn begin(&mut self, machine: &Machine) -> Took {
         let batch = self.next(machine);
         for speaker in &mut self.speakers {
             if batch.iter().any(|(turn, ..)| *turn == speaker.turn) {

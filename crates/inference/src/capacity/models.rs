@@ -5,8 +5,8 @@ use super::Gpu;
 /// The part of a GPU's arithmetic that large products of matrices reach.
 const ENCODER_MFU: f64 = 0.45;
 const PREFILL_MFU: f64 = 0.5;
-/// Seconds to start a step of a large network whose launches are recorded (CUDA graphs).
-const START: f64 = 0.000_3;
+/// Seconds to start a step of a large network whose launches are recorded (CUDA graphs): the device waits.
+pub(super) const START: f64 = 0.000_3;
 
 /// Whisper, told by its network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,14 +38,23 @@ impl Recognizer {
         (sound_seconds / self.window_seconds).ceil().max(1.0) * self.window_seconds
     }
 
+    /// Seconds of a step in which the device waits to be told what to do: the launches of many small layers.
+    pub fn start_seconds(&self, longest_seconds: f64) -> f64 {
+        2e-3 + self.text(longest_seconds) * 2.0 * START
+    }
+
+    fn text(&self, sound_seconds: f64) -> f64 {
+        self.tokens.0 + self.tokens.1 * sound_seconds
+    }
+
     /// Seconds to transcribe windows of `window_seconds` all together, the longest text being that of
     /// `longest_seconds` of sound.
     pub fn step_seconds(&self, gpu: &Gpu, window_seconds: f64, longest_seconds: f64) -> f64 {
         let encoder = window_seconds * self.encode_flop / (gpu.flops * ENCODER_MFU);
         let windows = window_seconds / self.window_seconds;
-        // Four small layers a token: what their launches take, the weights, and each text's own.
-        let token = 2.0 * START + self.decoder_bytes / gpu.bandwidth + windows * 1e-5;
-        2e-3 + encoder + (self.tokens.0 + self.tokens.1 * longest_seconds) * token
+        // Of four small layers: the weights, and each text's own.
+        let token = self.decoder_bytes / gpu.bandwidth + windows * 1e-5;
+        self.start_seconds(longest_seconds) + encoder + self.text(longest_seconds) * token
     }
 }
 
@@ -95,6 +104,11 @@ impl LanguageModel {
         START + weights.max(arithmetic) + attention
     }
 
+    /// Seconds of a step in which the device waits.
+    pub fn start_seconds(&self) -> f64 {
+        START
+    }
+
     /// Seconds of arithmetic for a token: what it takes in a step that is full.
     pub fn row_seconds(&self, gpu: &Gpu) -> f64 {
         2.0 * self.parameters / (gpu.flops * PREFILL_MFU)
@@ -104,7 +118,7 @@ impl LanguageModel {
 /// A voice that makes a clause in one go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VoiceModel {
-    /// Seconds that a step takes whatever is said in it: launches of many small layers.
+    /// Seconds of a step in which the device waits: launches of many small layers.
     pub start: f64,
     /// Bytes to and from memory for a second of sound.
     pub sound_bytes: f64,
