@@ -3,8 +3,8 @@
 use std::{env, num::NonZeroUsize, process::ExitCode, time::Instant};
 
 use trunkline_benches::simulation::{
-    Cluster, Counts, Floor, Machine, Mix, OURS, Order, Scenario, best_migs, best_split, carried,
-    carried_by_oracle, devices_needed,
+    Cluster, Counts, Floor, Machine, Mix, OURS, Offered, Order, Scenario, best_migs, best_split,
+    carried, carried_by_oracle, devices_needed,
 };
 use trunkline_inference::capacity::{Gpu, LanguageModel, Models, Recognizer, VoiceModel};
 
@@ -48,16 +48,21 @@ fn mixes() {
     }
 }
 
-/// The fewest devices for ten thousand calls.
+/// The fewest devices for ten thousand calls, and what admission lets into one that is offered too many.
 fn cluster() {
     for (name, machine) in kinds() {
         let one = carried(&scenario(machine, &[Mix::USUAL], 120.0), OURS).max(1);
         let least = (MANY / one).max(1);
-        for admission in [None, Some(Counts::AllTime), Some(Counts::Growth)] {
-            let cluster = Cluster { machine, devices: least, admission };
-            let least = if admission == Some(Counts::AllTime) { least * 2 } else { least };
-            let needed = devices_needed(cluster, MANY, &Mix::USUAL, least);
-            say(&format!("{name}: {needed:?} devices, admission {admission:?}"));
+        let open = Cluster { machine, devices: least, admission: None };
+        let needed = devices_needed(open, MANY, &Mix::USUAL, least);
+        say(&format!("{name}: {needed:?} devices for {MANY} calls; one carries {one}"));
+        for counts in [Counts::AllTime, Counts::Growth] {
+            let crowded = Cluster { devices: 2, admission: Some(counts), ..open };
+            let Offered { admitted, turns, good } = crowded.offered(one * 3, &Mix::USUAL, 1);
+            say(&format!(
+                "  of {} offered to two, told {counts:?}: {admitted} let in, {good} of {turns} turns good",
+                one * 3
+            ));
         }
     }
 }
@@ -86,7 +91,8 @@ fn row(name: &str, scenario: &Scenario) {
     let began = Instant::now();
     let ours = carried(scenario, OURS);
     let on = |floor| carried(scenario, floor);
-    let widths = [1, 3].map(|n| on(Floor::InTurn(Order::Schedule(NonZeroUsize::new(n).unwrap()))));
+    let widths = [NonZeroUsize::MIN, NonZeroUsize::MIN.saturating_add(2)]
+        .map(|width| on(Floor::InTurn(Order::Schedule(width))));
     let [first_come, first_due] = [Order::FirstCome, Order::FirstDue].map(Floor::InTurn).map(on);
     let sliced = on(Floor::Sliced);
     let (parts, split) = best_split(scenario);

@@ -8,11 +8,11 @@ use super::{
 };
 
 /// Seconds until all calls have begun: as fast as a call centre opens.
-const RAMP: f64 = 60.0;
+const RAMP: f64 = 120.0;
 /// Seconds after which turns count.
-const SETTLED: f64 = 75.0;
+const SETTLED: f64 = 130.0;
 /// Seconds of a run.
-const SECONDS: f64 = 180.0;
+const SECONDS: f64 = 200.0;
 
 /// Devices of one kind.
 #[derive(Clone, Copy, Debug, PartialEq)]

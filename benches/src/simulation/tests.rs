@@ -98,7 +98,8 @@ fn nobody_carries_more_than_the_oracle_and_no_simple_order_more_than_the_schedul
     assert!(ours * 100 >= oracle * 88, "{ours} of {oracle}");
 }
 
-/// What `trunkline plan` puts on a GPU is what the simulation carries, less a reserve of 5 to 35 %.
+/// What `trunkline plan` puts on a GPU is what the simulation carries, less a reserve of 5 to 35 %; more of one
+/// where memory is the limit, which the simulation knows nothing of.
 #[test]
 fn a_plan_keeps_a_reserve_of_what_the_simulation_carries() {
     for (gpu, language) in
@@ -106,10 +107,11 @@ fn a_plan_keeps_a_reserve_of_what_the_simulation_carries() {
     {
         let scenario = scenario(gpu, language);
         let Machine::Gpu(kind, models) = scenario.machine else { unreachable!() };
-        let planned = plan(100_000, &kind, &models, &Load::default()).unwrap().calls_per_gpu;
-        let carried = u32::try_from(carried(&scenario, OURS)).unwrap();
-        let part = f64::from(planned) / f64::from(carried);
-        assert!((0.65..=0.95).contains(&part), "{gpu} {language}: {planned} of {carried}");
+        let plan = plan(100_000, &kind, &models, &Load::default()).unwrap();
+        let (planned, carried) = (plan.calls_per_gpu, carried(&scenario, OURS));
+        let part = f64::from(planned) / f64::from(u32::try_from(carried).unwrap());
+        let least = if plan.is_limited_by_memory { 0.3 } else { 0.65 };
+        assert!((least..=0.95).contains(&part), "{gpu} {language}: {planned} of {carried}");
     }
 }
 
