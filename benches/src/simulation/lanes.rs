@@ -4,11 +4,7 @@ mod hearing;
 mod replying;
 mod speaking;
 
-pub(super) use self::{
-    hearing::Hearing,
-    replying::{Dues, Replying},
-    speaking::Speaking,
-};
+pub(super) use self::{hearing::Hearing, replying::Replying, speaking::Speaking};
 
 use trunkline_inference::schedule::Step;
 

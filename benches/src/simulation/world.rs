@@ -7,7 +7,7 @@ use trunkline_inference::schedule::Promises;
 use super::{
     Turn,
     gate::{Counts, Gate},
-    lanes::{Demand, Dues, Hearing, Replying, Speaking},
+    lanes::{Demand, Hearing, Replying, Speaking},
     machine::{Machine, Took},
     order::{Floor, LANES, Referee},
 };
@@ -18,8 +18,6 @@ pub(super) const NETWORK: f64 = 0.120;
 pub(super) const GOOD: f64 = 2.0;
 /// Seconds of silence after which the recognizer works ahead.
 pub(super) const PAUSE: f64 = 0.080;
-/// Seconds that the voice is left of the time to a clause.
-const VOICE: f64 = 0.1;
 /// Work is given up so many seconds after the last turn.
 const PATIENCE: f64 = 30.0;
 
@@ -124,11 +122,6 @@ impl<'a> World<'a> {
             Floor::Split(_) | Floor::Sliced => super::Order::FirstCome,
         };
         let promises = Promises::default();
-        let dues = Dues {
-            read: promises.prefill_chunk.as_secs_f64(),
-            first_clause: promises.first_clause.as_secs_f64(),
-            voice: VOICE,
-        };
         let mut world = Self {
             now: 0.0,
             turns,
@@ -138,7 +131,7 @@ impl<'a> World<'a> {
             events: BinaryHeap::new(),
             running: [None; LANES],
             hearing: Hearing::default(),
-            replying: Replying::new(dues),
+            replying: Replying::default(),
             speaking: Speaking::default(),
             progress: vec![Progress::default(); turns.len()],
             worked: [0.0; LANES],
@@ -239,7 +232,12 @@ impl<'a> World<'a> {
         self.running[lane] = Some(took);
         self.worked[lane] += took.work;
         if let Some(gate) = &mut self.gate {
-            gate.works(took.idle + took.work, took.work);
+            let empty = match lane {
+                0 => machine.hear(0.0, 0.0),
+                1 => machine.think(1.0, 0.0),
+                _ => machine.speak(0.0),
+            };
+            gate.works(took.idle + took.work, (took.work - empty.work).max(0.0));
         }
     }
 
@@ -332,7 +330,7 @@ impl<'a> World<'a> {
                 }
             }
             1 => {
-                for (turn, tokens) in self.replying.end(self.now) {
+                for (turn, tokens) in self.replying.end() {
                     self.wrote(turn, tokens);
                 }
             }

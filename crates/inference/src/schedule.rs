@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{batch::Credit, rank::micros};
+use self::{
+    batch::Credit,
+    rank::{Rank, micros, rank},
+};
 pub use self::{
     claim::{Claim, Class, Promise, Promises, Tenant, first_stage_due},
     costs::{Cost, Costs},
@@ -60,10 +63,9 @@ pub struct Stepped {
 /// `None`, and lets each lane it names do its one step, after which the lane is
 /// [`done`](Self::done). Ask, withdraw and done may each make `next` name another lane.
 ///
-/// As long as every live claim has the slack to wait for a step, the step goes that wastes least of its time,
-/// so that the batches of the others fill. A claim that cannot wait goes by slack, the least first: the time
-/// to the due time less the work that is left (least laxity first: Mok 1983; playback slack: arXiv
-/// 2602.00269). Such an order is good until there is too much work and then fails everyone in turn. So a claim that
+/// Live claims go by slack, the least first: the time to the due time less the work that is left
+/// (least laxity first: Mok 1983; playback slack: arXiv 2602.00269). Such an
+/// order is good until there is too much work and then fails everyone in turn. So a claim that
 /// cannot be met yields to those that can, and goes first again once it has waited for
 /// [`PATIENCE`](rank::PATIENCE). Batch work takes what is left, and a small share at the cost of live
 /// claims that have the slack for it.
@@ -137,7 +139,7 @@ impl Schedule {
         if self.lanes.iter().filter(|place| place.running.is_some()).count() >= self.width {
             return None;
         }
-        let live = rank::first(self, now);
+        let live = self.waiting().filter_map(|lane| rank(self, now, lane)).min().map(Rank::lane);
         let lane = match (live, self.first_batch(now)) {
             (Some(live), Some(batch)) if !self.goes_before_live(now, batch) => live,
             (live, batch) => batch.or(live)?,

@@ -1,6 +1,8 @@
 //! The language model's lane: each step writes a token of every reply and reads what room is left for.
 
-use trunkline_inference::schedule::Step;
+use std::time::Instant;
+
+use trunkline_inference::{Audience, FIRST_CLAUSE_TOKENS, schedule::Step};
 
 use super::Demand;
 use crate::simulation::{
@@ -16,39 +18,19 @@ struct Reply {
     to_read: f64,
     written: f64,
     length: f64,
-    /// Where each clause ends, in tokens, and how many seconds sound before it does.
-    ends: Vec<(f64, f64)>,
-    /// Seconds that all of it sounds.
-    sound: f64,
-    /// When the first clause was there.
-    began: Option<f64>,
     /// Tokens of the call that are remembered.
     context: f64,
     /// Tokens of the step that runs.
     share: f64,
 }
 
-/// By when prompts are read, and first clauses written, after they are asked for.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::simulation) struct Dues {
-    pub(in crate::simulation) read: f64,
-    pub(in crate::simulation) first_clause: f64,
-    /// What the voice is left of it.
-    pub(in crate::simulation) voice: f64,
-}
-
 /// The lane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::simulation) struct Replying {
     replies: Vec<Reply>,
-    dues: Dues,
 }
 
 impl Replying {
-    pub(in crate::simulation) fn new(dues: Dues) -> Self {
-        Self { replies: Vec::new(), dues }
-    }
-
     pub(in crate::simulation) fn asked(&mut self, now: f64, turn: usize, told: &Turn) {
         self.replies.push(Reply {
             turn,
@@ -56,9 +38,6 @@ impl Replying {
             to_read: told.prompt,
             written: 0.0,
             length: told.reply(),
-            ends: ends(told),
-            sound: told.sound(),
-            began: None,
             context: told.context,
             share: 0.0,
         });
@@ -87,23 +66,28 @@ impl Replying {
         let amount: f64 = shares.iter().sum();
         let at_work = || self.replies.iter().zip(&shares).filter(|(_, share)| **share > 0.0);
         let reads = at_work().any(|(reply, _)| reply.to_read > 0.0);
-        let claims = at_work().map(|(reply, share)| self.claim(reply, *share, amount));
+        let claims = at_work().map(|(reply, share)| Self::claim(reply, *share, amount));
         let step = Step { kind: u8::from(reads), amount };
         (amount > 0.0).then(|| Demand { step, claims: claims.collect() })
     }
 
-    /// As `Audience::claim` has it for a caller.
-    fn claim(&self, reply: &Reply, share: f64, amount: f64) -> (f64, f64) {
-        if reply.to_read > 0.0 {
-            return (reply.asked + self.dues.read, amount * (reply.to_read / share).ceil());
-        }
-        let clause = reply.ends.iter().find(|(end, _)| *end > reply.written);
-        let (end, sounds) = clause.copied().unwrap_or((reply.length, reply.sound));
-        let due = match reply.began {
-            Some(began) => began + sounds,
-            None => reply.asked + self.dues.first_clause,
+    /// When the reply's next tokens are due, and the amount of work until then; as the language model's lane has
+    /// it.
+    fn claim(reply: &Reply, share: f64, amount: f64) -> (f64, f64) {
+        let (asked, is_reading) = (Instant::now(), reply.to_read > 0.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "tokens of a reply"
+        )]
+        let written = reply.written as u32;
+        let due = Audience::Caller.claim(asked, written, is_reading).due().unwrap_or(asked);
+        let steps = if is_reading {
+            (reply.to_read / share).ceil()
+        } else {
+            f64::from(FIRST_CLAUSE_TOKENS.saturating_sub(written).max(1))
         };
-        (due - self.dues.voice, amount * (end - reply.written).max(1.0))
+        (reply.asked + due.duration_since(asked).as_secs_f64(), amount * steps)
     }
 
     /// Begins the next step; what it takes.
@@ -118,7 +102,7 @@ impl Replying {
     }
 
     /// Ends it: the turns that have another token, and how many they have.
-    pub(in crate::simulation) fn end(&mut self, now: f64) -> Vec<(usize, f64)> {
+    pub(in crate::simulation) fn end(&mut self) -> Vec<(usize, f64)> {
         let mut written = Vec::new();
         for reply in &mut self.replies {
             let share = std::mem::take(&mut reply.share);
@@ -129,25 +113,10 @@ impl Replying {
             // The step that reads the last of a prompt writes the first token.
             if reply.to_read == 0.0 {
                 reply.written += 1.0;
-                if reply.written >= reply.ends[0].0 {
-                    reply.began.get_or_insert(now);
-                }
                 written.push((reply.turn, reply.written));
             }
         }
         self.replies.retain(|reply| reply.written < reply.length);
         written
     }
-}
-
-/// Where each clause ends, and how many seconds sound before it.
-fn ends(told: &Turn) -> Vec<(f64, f64)> {
-    let (mut tokens, mut sounds) = (0.0, 0.0);
-    let mut ends = Vec::with_capacity(told.clauses.len());
-    for clause in &told.clauses {
-        tokens += clause.tokens;
-        ends.push((tokens, sounds));
-        sounds += clause.sound;
-    }
-    ends
 }

@@ -72,7 +72,7 @@ pub struct LanguageModel {
 }
 
 /// The known ones: 8B is the shape of Llama 3.1 8B (32 layers, 8 heads of 128 for keys and values), 4B that of
-/// Qwen3 4B (36 layers, the same heads); `q4` is 4.85 bits a weight, as Q4_K_M comes to.
+/// Qwen3 4B (36 layers, the same heads); `q4` is 4.85 bits a weight, as `Q4_K_M` comes to.
 pub const LANGUAGE_MODELS: [LanguageModel; 4] = [
     language_model("8b-bf16", 8.03e9, 16_060_000_000, 32),
     language_model("8b-q4", 8.03e9, 4_870_000_000, 32),

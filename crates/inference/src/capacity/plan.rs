@@ -206,9 +206,9 @@ mod tests {
     #[test]
     fn long_texts_are_limited_by_memory() {
         let load = Load { context_tokens: 30_000.0, ..Load::default() };
-        let planned = plan(100, Gpu::named("l40s").unwrap(), &models("8b-bf16"), &load).unwrap();
-        assert!(planned.is_limited_by_memory && planned.memory.short_bytes() == 0);
-        assert!(!super::tests::planned(100, "a100", "8b-bf16").unwrap().is_limited_by_memory);
+        let long = plan(100, Gpu::named("l40s").unwrap(), &models("8b-bf16"), &load).unwrap();
+        assert!(long.is_limited_by_memory && long.memory.short_bytes() == 0);
+        assert!(!planned(100, "a100", "8b-bf16").unwrap().is_limited_by_memory);
     }
 
     #[test]

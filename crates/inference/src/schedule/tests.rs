@@ -32,34 +32,6 @@ fn the_least_slack_goes_first_not_the_first_due() {
     assert_eq!(schedule.next(now), None, "one at a time");
 }
 
-/// Two lanes whose costs are known: one as large as its batch, the other mostly the same for any.
-fn measured(now: Instant) -> (Schedule, LaneId, LaneId) {
-    let mut schedule = schedule(1);
-    let by_unit = schedule.lane(Cost { fixed: 0.0, per_unit: 0.01 });
-    let by_step = schedule.lane(Cost { fixed: 0.01, per_unit: 0.001 });
-    let at = |n| Claim::live(Tenant(1), now + ms(n));
-    schedule.ask(now, by_unit, request(at(400)));
-    schedule.ask(now, by_step, request(at(300)));
-    (schedule, by_unit, by_step)
-}
-
-#[test]
-fn while_everyone_can_wait_the_step_that_wastes_least_goes_first() {
-    let now = Instant::now();
-    let (mut schedule, by_unit, by_step) = measured(now);
-    assert_eq!(schedule.next(now), Some(by_unit), "the other's batch may fill meanwhile");
-    schedule.done(now + ms(10), by_unit);
-    assert_eq!(schedule.next(now + ms(10)), Some(by_step));
-}
-
-#[test]
-fn a_step_that_another_claim_cannot_wait_for_does_not_go_before_it() {
-    let now = Instant::now();
-    let (mut schedule, _, by_step) = measured(now);
-    schedule.ask(now, by_step, request(Claim::live(Tenant(1), now + ms(40))));
-    assert_eq!(schedule.next(now), Some(by_step), "29 ms of slack less 10 ms are too few");
-}
-
 #[test]
 fn what_cannot_be_met_yields_until_it_has_aged() {
     let t0 = Instant::now();
