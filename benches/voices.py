@@ -3,7 +3,7 @@
 
 usage: voices.py --lines BIN --models FOLDER [--voice piper|kokoro] [--rounds 3] [--at-once 1,4,8] [--texts 3] [--threads 1]
 
-Trunkline's side is `cargo build -p trunkline-benches --bin voice_lines`, which speaks as the server does: clauses, stretches, 24 kHz,
+Trunkline's side is `cargo build -p trunkline-benches --bin voice_lines --features voices`, which speaks as the server does: clauses, stretches, 24 kHz,
 levelled. The peers run in a process of their own on the same weights: piper-tts as its authors load it and, since that spends
 processor time on waiting threads, again on one thread that sleeps; or kokoro-onnx. Both yield a sentence at a time. Each
 of the streams listens in real time: it asks for its next text half a second after the last has been heard. Rounds are interleaved.

@@ -1,1 +1,3 @@
-//! Benches live in benches/benches/.
+//! Benches that need nothing but this repository: what a device carries, in virtual time.
+
+pub mod simulation;

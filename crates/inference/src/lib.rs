@@ -7,6 +7,7 @@
 pub mod admission;
 mod audience;
 pub mod budget;
+pub mod capacity;
 pub mod catalog;
 pub mod chat;
 pub mod device;

@@ -40,6 +40,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Reckon how many GPUs so many calls take, and why.
+    Plan(crate::plan::PlanArgs),
     /// List, fetch and verify models.
     Models(crate::models_cli::ModelsArgs),
     /// Make keys for programs and operators.

@@ -16,6 +16,7 @@ mod keys;
 mod machine;
 mod memory;
 mod models_cli;
+mod plan;
 mod rehearsal;
 mod serve;
 mod sound_file;
@@ -56,6 +57,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args).await,
         Command::Check { config, json } => check::run(&config, json),
         Command::Doctor { config, json } => doctor::run(&config, json),
+        Command::Plan(args) => plan::run(&args),
         Command::Models(args) => models_cli::run(args),
         Command::Transcribe(args) => transcribe::run(args).await,
         Command::Call(args) => call::run(args).await,

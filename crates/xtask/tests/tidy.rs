@@ -35,11 +35,13 @@ const ARROWS: [(&str, &[&str]); 17] = [
 /// May depend on everything of ours.
 const ANY: [&str; 1] = ["*"];
 /// Who may have features, and which; the other crates have none.
-const FEATURES: [(&str, &[&str]); 3] = [
+const FEATURES: [(&str, &[&str]); 4] = [
     ("trunkline", &ANY),
     // cpal links the sound system of the machine, which a server has not.
     ("trunkline-telephony", &["microphone"]),
     ("trunkline-whisper-module", &["cuda"]),
+    // The simulations are built without ONNX Runtime.
+    ("trunkline-benches", &["voices"]),
 ];
 /// Lines of code a file may have.
 const FILE_LINES: usize = 400;
