@@ -8,6 +8,8 @@ mod alone;
 mod day;
 mod real;
 
+use std::ops::Range;
+
 use trunkline_inference::TokenLogprobs;
 
 use self::{
@@ -16,33 +18,30 @@ use self::{
 };
 use crate::testbed;
 
-const SEEDS: u64 = 1000;
 /// How far the logarithms of a token's probabilities may be apart. Rounded to 4 and 8 bits, a sum in another order
 /// comes out another number now and then: 0.38 is the most of 38,339 tokens with the 20 most probable of each.
 const TOLERANCE: f32 = 0.5;
 
+// A thousand seeds, in parts so that they run side by side.
+
 #[test]
-fn whoever_joins_or_leaves_every_reply_is_the_one_that_the_model_writes_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.gguf");
-    testbed::write_model(&path, 1);
-    let mut alone = Alone::new(&path);
-    let mut compared = Compared::within(TOLERANCE);
-    for seed in 0..SEEDS {
-        let day = Day::of(seed, &mut alone);
-        for (call, reply) in day.calls.iter().zip(day.run(&path)) {
-            let Some(reply) = reply else { continue };
-            let expected = alone.reply(&call.chat);
-            compared.add(&expected, &reply).unwrap_or_else(|difference| {
-                panic!("seed {seed}: {difference}\n{day:#?}\nalone {expected:?}\nthere {reply:?}")
-            });
-            assert!(!call.is_stranger || reply.cached == 0, "seed {seed}: took another's prompt");
-        }
-    }
-    println!("{compared:?}");
-    // The days are such that there is something to compare and something to confuse.
-    assert!(compared.tokens > 20 * SEEDS && compared.from_cache > SEEDS, "{compared:?}");
-    assert!(compared.parted * 4 < compared.replies, "{compared:?}");
+fn whoever_joins_or_leaves_replies_are_those_of_the_model_alone_part_1() {
+    compare(0..250);
+}
+
+#[test]
+fn whoever_joins_or_leaves_replies_are_those_of_the_model_alone_part_2() {
+    compare(250..500);
+}
+
+#[test]
+fn whoever_joins_or_leaves_replies_are_those_of_the_model_alone_part_3() {
+    compare(500..750);
+}
+
+#[test]
+fn whoever_joins_or_leaves_replies_are_those_of_the_model_alone_part_4() {
+    compare(750..1000);
 }
 
 #[test]
@@ -56,6 +55,31 @@ fn what_another_said_would_show() {
         let (said, also) = (reply(said), reply(also));
         assert!(Compared::within(TOLERANCE).add(&said, &also).is_err(), "{said:?} {also:?}");
     }
+}
+
+/// Compares every reply of these days with what the model writes alone.
+fn compare(seeds: Range<u64>) {
+    let days = seeds.end - seeds.start;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    testbed::write_model(&path, 1);
+    let mut alone = Alone::new(&path);
+    let mut compared = Compared::within(TOLERANCE);
+    for seed in seeds {
+        let day = Day::of(seed, &mut alone);
+        for (call, reply) in day.calls.iter().zip(day.run(&path)) {
+            let Some(reply) = reply else { continue };
+            let expected = alone.reply(&call.chat);
+            compared.add(&expected, &reply).unwrap_or_else(|difference| {
+                panic!("seed {seed}: {difference}\n{day:#?}\nalone {expected:?}\nthere {reply:?}")
+            });
+            assert!(!call.is_stranger || reply.cached == 0, "seed {seed}: took another's prompt");
+        }
+    }
+    println!("{compared:?}");
+    // The days are such that there is something to compare and something to confuse.
+    assert!(compared.tokens > 20 * days && compared.from_cache > days, "{compared:?}");
+    assert!(compared.parted * 4 < compared.replies, "{compared:?}");
 }
 
 /// What was found equal.
