@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use trunkline_inference::{Audience, FIRST_CLAUSE_TOKENS, schedule::Step};
+use trunkline_inference::{
+    FIRST_CLAUSE_TOKENS, Party,
+    schedule::{Step, Tenant},
+};
 
 use super::Demand;
 use crate::simulation::{
@@ -81,7 +84,8 @@ impl Replying {
             reason = "tokens of a reply"
         )]
         let written = reply.written as u32;
-        let due = Audience::Caller.claim(asked, written, is_reading).due().unwrap_or(asked);
+        let caller = Party::caller(Tenant(0));
+        let due = caller.reply_claim(asked, written, is_reading).due().unwrap_or(asked);
         let steps = if is_reading {
             (reply.to_read / share).ceil()
         } else {
