@@ -7,7 +7,8 @@ use trunkline_inference::capacity::{Gpu, Models};
 pub enum Machine {
     /// A GPU, by its roofline.
     Gpu(Gpu, Models),
-    /// Two cores of an EPYC (Zen 4) with the set `tiny`, as measured: see `benches/RESULTS.md`.
+    /// Two cores of an EPYC (Zen 4) with the set `tiny`: the recognizer and the voice as `benches/RESULTS.md` has
+    /// them measured, the language model's tokens assumed (its first token takes 133 ms there).
     TwoCores,
 }
 
