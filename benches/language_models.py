@@ -38,7 +38,7 @@ THINGS = ["breakfast", "a parking place", "a boat trip", "the sauna", "a towel",
 FLOORS = ["ground floor", "first floor", "second floor", "garden", "lake side", "tower"]
 
 
-def instructions(nonce, sentences=52):
+def instructions(nonce, sentences=38):
     """About a thousand tokens, the same for the same nonce and different from the first words on for another."""
     rng = random.Random(nonce)
     facts = [f"{rng.choice(THINGS).capitalize()} on the {rng.choice(FLOORS)} costs {rng.randint(3, 180)} francs and is to be had from "
