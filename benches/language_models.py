@@ -38,7 +38,7 @@ THINGS = ["breakfast", "a parking place", "a boat trip", "the sauna", "a towel",
 FLOORS = ["ground floor", "first floor", "second floor", "garden", "lake side", "tower"]
 
 
-def instructions(nonce, sentences=52):
+def instructions(nonce, sentences=38):
     """About a thousand tokens, the same for the same nonce and different from the first words on for another."""
     rng = random.Random(nonce)
     facts = [f"{rng.choice(THINGS).capitalize()} on the {rng.choice(FLOORS)} costs {rng.randint(3, 180)} francs and is to be had from "
@@ -224,6 +224,7 @@ def arguments():
 
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gguf = os.path.join(args.models, args.model, "model.gguf")
     slots = max(args.at_once)
     with open(gguf, "rb") as file:
@@ -240,14 +241,17 @@ def main():
                 for server in servers:
                     rounds[server.name].append(measure_round(server, args, number))
                     print(f"round {number + 1} of {args.rounds}, {server.name}, load {os.getloadavg()[0]:.1f}", flush=True)
+                if args.out:
+                    with open(args.out, "w") as file:
+                        json.dump(rounds, file, indent=1)
+        except KeyboardInterrupt:
+            print("interrupted: the rounds that are whole")
         finally:
             for server in servers:
                 server.stop()
     for server in servers[1:]:
-        table(rounds, servers[0].name, server.name)
-    if args.out:
-        with open(args.out, "w") as file:
-            json.dump(rounds, file, indent=1)
+        if rounds[server.name]:
+            table(rounds, servers[0].name, server.name)
 
 
 if __name__ == "__main__":

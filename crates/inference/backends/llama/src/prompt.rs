@@ -29,19 +29,24 @@ pub(crate) fn compose(
 ) -> Result<Vec<LlamaToken>, ModelError> {
     let Clean { messages, tools } = clean(vocabulary, chat)?;
     let is_warm_up = chat.options.max_tokens == 0;
-    // The first failure of the template decides; a chat that fails is never shortened.
-    template.render(&messages, &tools, Ending::Reply)?;
-    let tokens = |messages: &[Message]| {
-        let text = if is_warm_up {
+    let text = |messages: &[Message]| {
+        if is_warm_up {
             open_text(template, messages, &tools)
         } else {
             template.render(messages, &tools, Ending::Reply)
-        };
-        text.map_or_else(|_| Vec::new(), |text| vocabulary.tokenize(&text))
+        }
     };
-    if chat.overflow == Overflow::Refuse {
-        return short_enough(tokens(&messages), budget);
+    // The first failure of the template decides; a chat that fails is never shortened.
+    let whole = vocabulary.tokenize(&text(&messages)?);
+    if whole.is_empty() {
+        return Err(bad("the model's chat template makes nothing of it"));
     }
+    if whole.len() <= budget || chat.overflow == Overflow::Refuse {
+        return short_enough(whole, budget);
+    }
+    let tokens = |messages: &[Message]| {
+        text(messages).map_or_else(|_| Vec::new(), |text| vocabulary.tokenize(&text))
+    };
     let kept = fit(messages, budget, |messages| tokens(messages).len());
     let mut prompt = tokens(&kept);
     if prompt.is_empty() {

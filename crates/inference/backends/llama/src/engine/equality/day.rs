@@ -127,8 +127,7 @@ fn random_chat(chance: &mut Chance, writes: u32) -> Chat {
 }
 
 fn random_words(chance: &mut Chance) -> String {
-    let words: Vec<_> =
-        (0..1 + chance.below(5)).map(|_| WORDS[chance.below(WORDS.len())]).collect();
+    let words: Vec<_> = (0..=chance.below(5)).map(|_| WORDS[chance.below(WORDS.len())]).collect();
     words.join(" ")
 }
 

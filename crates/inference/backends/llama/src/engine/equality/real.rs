@@ -35,7 +35,7 @@ fn real_replies_side_by_side_are_those_of_one_at_a_time() {
         });
     }
     println!("{compared:?}");
-    assert!(compared.from_cache > 0 && compared.tokens > 60, "{compared:?}");
+    assert!(compared.from_cache > 0 && compared.tokens > 30, "{compared:?}");
 }
 
 fn chat(question: &str, cache_salt: u64) -> Chat {
