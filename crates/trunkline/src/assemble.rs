@@ -5,7 +5,7 @@ mod demands;
 mod onnx;
 mod programs;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
@@ -150,6 +150,11 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
         no_media_timeout: Duration::from_secs(config.no_media_seconds),
         ..SipConfig::default()
     }
+}
+
+/// What the lanes on processors share: as many may step at once as there are threads for each.
+pub(crate) fn processors(config: &ModelsConfig) -> Device {
+    Device::new(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// Where a model runs.

@@ -1,6 +1,6 @@
 //! `trunkline serve`: answers calls until it is told to stop.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     }
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
-    let device = Device::new(NonZeroUsize::MIN);
+    let device = assemble::processors(&config.models);
     let shared = Some(device.clone());
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");

@@ -12,10 +12,10 @@ pub(crate) async fn run(_: ConfigArgs) -> Result<(), Failure> {
 
 #[cfg(feature = "microphone")]
 pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
-    use std::{num::NonZeroUsize, sync::Arc};
+    use std::sync::Arc;
 
     use tokio_util::sync::CancellationToken;
-    use trunkline_inference::{Device, schedule::Tenant};
+    use trunkline_inference::schedule::Tenant;
     use trunkline_session::{CallId, Plan, Session, Watch};
     use trunkline_telephony::MicrophoneLeg;
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let processors = Device::new(NonZeroUsize::MIN);
+    let processors = assemble::processors(&config.models);
     let place = |_: &str| assemble::Place::of(config.models.uses_gpu(), Some(&processors));
     let models = assemble::models(&config.models, &place, &mut |role, name| {
         tracing::info!("loading the {role}: {name}");

@@ -110,8 +110,8 @@ fn a_call_alone_is_let_in_on_the_slowest_machine() {
 
 #[test]
 fn a_crowd_that_calls_first_is_let_in_as_far_as_a_rehearsed_turn_tells() {
-    let mut site = Site::new(0.18);
-    site.admission.expect_turns_of(Duration::from_millis(1_800));
+    let mut site = Site::new(0.13);
+    site.admission.expect_turns_of(Duration::from_millis(1_300));
     assert_eq!((0..50).filter(|_| site.offer()).count(), 5);
     let refusal = site.admission.admit(site.now).unwrap_err();
     assert!(matches!(refusal.cause, Cause::Full { .. }), "{refusal:?}");
