@@ -61,6 +61,7 @@ struct Apart {
 
 /// A GPU's memory.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "scripts read the unit in the name")]
 struct MemoryLine {
     needed_bytes: u64,
     room_bytes: u64,

@@ -25,7 +25,10 @@ use trunkline_audio::g711;
 use trunkline_turn::Digit;
 
 use self::playing::Playing;
-use crate::call::{Arrival, Wire};
+use crate::{
+    call::{Arrival, Wire},
+    config,
+};
 
 /// Where an API key is looked for.
 pub(super) const KEY_VARIABLE: &str = "TRUNKLINE_API_KEY";
@@ -68,7 +71,7 @@ impl RealtimeCall {
 
     async fn begin(url: &str) -> Result<Self, NoCall> {
         let mut request = url.into_client_request().map_err(failed)?;
-        if let Ok(key) = std::env::var(KEY_VARIABLE) {
+        if let Some(key) = config::variable(KEY_VARIABLE) {
             let bearer = HeaderValue::from_str(&format!("Bearer {key}")).map_err(failed)?;
             request.headers_mut().insert("authorization", bearer);
         }
@@ -196,10 +199,10 @@ fn text(event: &Value) -> Message {
 }
 
 fn refused(error: tungstenite::Error) -> NoCall {
-    match error {
-        tungstenite::Error::Http(response) => NoCall::Refused(response.status().as_u16()),
-        error => failed(error),
+    if let tungstenite::Error::Http(response) = &error {
+        return NoCall::Refused(response.status().as_u16());
     }
+    failed(error)
 }
 
 fn failed(error: impl std::fmt::Display) -> NoCall {
