@@ -71,7 +71,7 @@ impl Referee {
             Self::Schedule { schedule, lanes, epoch } => {
                 let at = |seconds: f64| *epoch + Duration::from_secs_f64(seconds.max(0.0));
                 for (lane, demand) in lanes.iter().zip(demands) {
-                    schedule.withdraw_or_ask(at(now), *lane, demand.as_ref(), at);
+                    withdraw_or_ask(schedule, at(now), *lane, demand.as_ref(), at);
                 }
                 let granted = schedule.next(at(now))?;
                 lanes.iter().position(|lane| *lane == granted)
@@ -106,28 +106,16 @@ fn first_due(demand: &Demand) -> f64 {
 }
 
 /// What a lane does at its device when it has or has not something to do.
-trait Ask {
-    fn withdraw_or_ask(
-        &mut self,
-        now: Instant,
-        lane: LaneId,
-        demand: Option<&Demand>,
-        at: impl Fn(f64) -> Instant,
-    );
-}
-
-impl Ask for Schedule {
-    fn withdraw_or_ask(
-        &mut self,
-        now: Instant,
-        lane: LaneId,
-        demand: Option<&Demand>,
-        at: impl Fn(f64) -> Instant,
-    ) {
-        let Some(Demand { step, claims }) = demand else { return self.withdraw(lane) };
-        let claims = claims.iter().map(|(due, left)| (Claim::live(Tenant(0), at(*due)), *left));
-        if let Some(request) = self.most_urgent(now, lane, *step, claims) {
-            self.ask(now, lane, request);
-        }
+fn withdraw_or_ask(
+    schedule: &mut Schedule,
+    now: Instant,
+    lane: LaneId,
+    demand: Option<&Demand>,
+    at: impl Fn(f64) -> Instant,
+) {
+    let Some(Demand { step, claims }) = demand else { return schedule.withdraw(lane) };
+    let claims = claims.iter().map(|(due, left)| (Claim::live(Tenant(0), at(*due)), *left));
+    if let Some(request) = schedule.most_urgent(now, lane, *step, claims) {
+        schedule.ask(now, lane, request);
     }
 }

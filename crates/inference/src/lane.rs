@@ -1,7 +1,7 @@
 //! A lane: one engine, its slots and its thread. It turns blocking, batched work into streams.
 
-mod line;
 mod load;
+mod waitlist;
 
 use std::{
     num::NonZeroU32,
@@ -18,8 +18,8 @@ use std::{
 use futures::Stream;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use self::line::Line;
 pub use self::load::{BATCHES, Load};
+use self::waitlist::Waitlist;
 use crate::{
     Device, ModelError, ModelStream, Party,
     device::Seat,
@@ -359,16 +359,16 @@ fn run<E: Engine>(
     seat: Option<Seat>,
 ) {
     let mut slots = Slots::new(engine.slots(), Arc::clone(load), seat);
-    let mut line = Line::new(engine.slots());
+    let mut waitlist = Waitlist::new(engine.slots());
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
-        let closed = take_requests(&mut queue, &mut line, &mut slots);
+        let closed = take_requests(&mut queue, &mut waitlist, &mut slots);
         free_slots(&mut engine, &mut slots);
-        fill_slots(&mut engine, &mut slots, &mut line);
+        fill_slots(&mut engine, &mut slots, &mut waitlist);
         let active = slots.active().count();
         load.is_at_work_on(active);
-        if closed && active == 0 && line.is_empty() {
+        if closed && active == 0 && waitlist.is_empty() {
             return;
         }
         let began = Instant::now();
@@ -389,18 +389,18 @@ fn run<E: Engine>(
     }
 }
 
-/// Has new requests wait in line; true once no more can come.
+/// Has new requests wait; true once no more can come.
 fn take_requests<E: Engine>(
     queue: &mut mpsc::Receiver<Request<E>>,
-    line: &mut Line<Request<E>>,
+    waitlist: &mut Waitlist<Request<E>>,
     slots: &mut Slots<E::Piece>,
 ) -> bool {
-    while line.len() < QUEUED_JOBS {
+    while waitlist.len() < QUEUED_JOBS {
         match queue.try_recv() {
             Ok(request) => {
                 let (party, since) = (request.reader.party, request.since);
                 slots.with_shares(|shares| shares.arrived(party.tenant));
-                line.join(request, party, since);
+                waitlist.join(request, party, since);
             }
             Err(mpsc::error::TryRecvError::Empty) => return false,
             Err(mpsc::error::TryRecvError::Disconnected) => return true,
@@ -421,22 +421,26 @@ fn free_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>) {
     slots.done.clear();
 }
 
-fn fill_slots<E: Engine>(engine: &mut E, slots: &mut Slots<E::Piece>, line: &mut Line<Request<E>>) {
-    line.leave(|request| {
+fn fill_slots<E: Engine>(
+    engine: &mut E,
+    slots: &mut Slots<E::Piece>,
+    waitlist: &mut Waitlist<Request<E>>,
+) {
+    waitlist.leave(|request| {
         let is_gone = request.reader.is_gone();
         if is_gone {
             slots.with_shares(|shares| shares.left(request.reader.party.tenant));
         }
         is_gone
     });
-    if line.is_empty() {
+    if waitlist.is_empty() {
         return;
     }
     let free: Vec<SlotId> =
         (0..slots.readers.len()).filter(|&slot| slots.readers[slot].is_none()).collect();
     for (taken, &slot) in free.iter().enumerate() {
         let left = free.len() - taken;
-        let next = slots.with_shares(|shares| line.next(Instant::now(), left, shares));
+        let next = slots.with_shares(|shares| waitlist.next(Instant::now(), left, shares));
         let Some(request) = next else { return };
         engine.admit(slot, request.job);
         slots.readers[slot] = Some(request.reader);

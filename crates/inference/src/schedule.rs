@@ -18,7 +18,7 @@ use self::{
     rank::{Rank, micros, rank},
 };
 pub use self::{
-    claim::{Claim, Class, Promise, Promises, Tenant, first_stage_due},
+    claim::{Claim, Class, Promise, Promises, Tenant},
     costs::{Cost, Costs},
     shares::{Rates, Shares, Use},
     waiting::{Line, Waiting},

@@ -296,7 +296,7 @@ impl Mouth {
             tools: agent.tools.clone(),
             tool_choice: agent.tool_choice.clone(),
             options,
-            cache_salt: agent.cache_salt(),
+            cache_salt: agent.cache_salt(self.plan.tenant),
             overflow: Overflow::DropOldest,
             party: self.party(),
         }

@@ -15,9 +15,6 @@ use crate::{CallId, Modality};
 pub struct Agent {
     /// Its name in the config file.
     pub name: String,
-    /// Whose it is, any number: agents of different owners share no evaluated prompts, however alike they
-    /// are. Default 0, the operator's.
-    pub owner: u64,
     /// The system message of its chats.
     pub instructions: String,
     /// Its voice.
@@ -50,7 +47,6 @@ impl Default for Agent {
     fn default() -> Self {
         Self {
             name: String::new(),
-            owner: 0,
             instructions: String::new(),
             voice: Voice::default(),
             language: None,
@@ -72,9 +68,9 @@ impl Agent {
     /// What may wait at the leg of a telephone: 15 s.
     pub const TELEPHONE_LEAD: Duration = Duration::from_secs(15);
 
-    /// Calls to agents of one owner with the same name and instructions may share evaluated prompts.
-    pub fn cache_salt(&self) -> u64 {
-        cache_salt((self.owner, &self.name, &self.instructions))
+    /// Calls of one tenant to agents with the same name and instructions may share evaluated prompts.
+    pub fn cache_salt(&self, tenant: Tenant) -> u64 {
+        cache_salt((tenant, &self.name, &self.instructions))
     }
 }
 
@@ -155,13 +151,13 @@ mod tests {
 
     #[test]
     fn only_calls_to_the_same_agent_share_evaluated_prompts() {
-        let salt = |name, instructions| agent(name, instructions).cache_salt();
+        let salt = |name, instructions| agent(name, instructions).cache_salt(Tenant(0));
         assert_eq!(salt("a", "Be brief."), salt("a", "Be brief."));
         assert_ne!(salt("a", "Be brief."), salt("b", "Be brief."));
         assert_ne!(salt("a", "Be brief."), salt("a", "Be kind."));
         assert_ne!(salt("ab", "c"), salt("a", "bc"));
-        let owned = |owner| Agent { owner, ..agent("a", "Be brief.") }.cache_salt();
-        assert_eq!(owned(0), salt("a", "Be brief."));
-        assert_ne!(owned(1), owned(2));
+        let of = |tenant| agent("a", "Be brief.").cache_salt(Tenant(tenant));
+        assert_eq!(of(0), salt("a", "Be brief."));
+        assert_ne!(of(1), of(2));
     }
 }

@@ -296,7 +296,7 @@ fn llama(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Fail
 
 #[cfg(feature = "llama")]
 fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfig {
-    use trunkline_llama::LlamaConfig;
+    use trunkline_llama::{Kernels, LlamaConfig};
     let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
     LlamaConfig {
         gpu_layers: if gpu { defaults.gpu_layers } else { 0 },
@@ -304,6 +304,11 @@ fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfi
         threads: u32::try_from(config.threads).unwrap_or(1),
         slots: u32::try_from(config.slots).unwrap_or(1),
         context_tokens: config.context_tokens,
+        kernels: match config.llm_kernels {
+            LlmKernels::Auto => Kernels::Fastest,
+            LlmKernels::Native => Kernels::Native,
+            LlmKernels::LlamaCpp => Kernels::LlamaCpp,
+        },
         ..defaults
     }
 }

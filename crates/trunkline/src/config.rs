@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use agents::AgentConfig;
-pub(crate) use models::ModelsConfig;
+pub(crate) use models::{LlmKernels, ModelsConfig};
 pub(crate) use network::{LogConfig, LogFormat, SipSection};
 pub(crate) use problem::Problems;
 pub(crate) use reference::{reference, schema};

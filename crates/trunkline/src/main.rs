@@ -21,6 +21,7 @@ mod rehearsal;
 mod serve;
 mod sound_file;
 mod speak;
+mod speech;
 mod talk;
 mod telemetry;
 mod transcribe;

@@ -4,22 +4,24 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use trunkline_audio::{Frame, MediaTime, resample_all};
+use trunkline_audio::resample_all;
 use trunkline_inference::{
-    Chat, ChatOptions, Clause, Device, Message, ModelError, Party, ReplyPiece, Role, SpeechPiece,
-    SttInput, SttOptions, schedule::Tenant,
+    Chat, ChatOptions, Device, Message, ModelError, Party, ReplyPiece, Role, SttOptions,
+    schedule::Tenant,
 };
 use trunkline_session::{Agent, Models};
+
+use crate::{
+    sound_file,
+    speech::{self, SPOKEN_HZ},
+    transcribe,
+};
 
 /// What the caller says: as long as callers' questions are, about four seconds.
 const QUESTION: &str =
     "I would like to come by on Friday. When do you open, and where can I leave the car?";
 /// Tokens of the reply: some twelve seconds of speech.
 const REPLY_TOKENS: u32 = 40;
-/// What recognizers hear.
-const HEARD_HZ: u32 = 16_000;
-/// Samples of 20 ms.
-const FRAME: usize = 320;
 
 /// Has the models take a turn as `agent`; how long `device` was at work on it.
 pub(crate) async fn turn(
@@ -27,8 +29,8 @@ pub(crate) async fn turn(
     agent: &Agent,
     device: &Device,
 ) -> Result<Duration, ModelError> {
-    let (question, heard_hz) = say(models, agent, QUESTION).await?;
-    let question = resample_all(&question, heard_hz, HEARD_HZ).unwrap_or_default();
+    let question = say(models, agent, QUESTION).await?;
+    let question = resample_all(&question, SPOKEN_HZ, sound_file::HEARD_HZ).unwrap_or_default();
     // The instructions are read once, not in every turn.
     answer(models, agent, "", 0).await?;
     let before = device.worked();
@@ -46,29 +48,16 @@ fn caller() -> Party {
     Party::caller(Tenant::default())
 }
 
-/// The sound of `text`, and its rate.
-async fn say(models: &Models, agent: &Agent, text: &str) -> Result<(Vec<i16>, u32), ModelError> {
-    let clause = Clause { text: text.to_owned(), speakable: text.to_owned() };
-    let mut speech = models.tts.speak(Box::pin(stream::iter([Ok(clause)])), &agent.voice, caller());
-    let (mut sound, mut hz) = (Vec::new(), HEARD_HZ);
-    while let Some(piece) = speech.next().await {
-        if let SpeechPiece::Audio(frame) = piece? {
-            hz = frame.rate_hz();
-            sound.extend_from_slice(frame.samples());
-        }
-    }
-    Ok((sound, hz))
+async fn say(models: &Models, agent: &Agent, text: &str) -> Result<Vec<i16>, ModelError> {
+    let clauses = speech::clauses(text, agent.language.clone());
+    speech::say(&*models.tts, clauses, &agent.voice, caller()).await
 }
 
 async fn hear(models: &Models, agent: &Agent, sound: &[i16]) -> Result<String, ModelError> {
-    let frame = |(n, samples): (usize, &[i16])| {
-        let at = MediaTime::from_samples((n * FRAME) as u64, HEARD_HZ);
-        SttInput::Frame(Frame::new(samples, HEARD_HZ, at))
-    };
-    let frames: Vec<_> = sound.chunks(FRAME).enumerate().map(frame).collect();
     let options =
         SttOptions { language: agent.language.clone(), party: caller(), ..SttOptions::default() };
-    let mut words = models.stt.transcribe(Box::pin(stream::iter(frames)), &options);
+    let frames = stream::iter(transcribe::frames(sound));
+    let mut words = models.stt.transcribe(Box::pin(frames), &options);
     let mut last = String::new();
     while let Some(transcript) = words.next().await {
         last = transcript?.text;
@@ -89,7 +78,7 @@ async fn answer(
     let chat = Chat {
         messages,
         options: ChatOptions { max_tokens, ..ChatOptions::default() },
-        cache_salt: agent.cache_salt(),
+        cache_salt: agent.cache_salt(Tenant::default()),
         party: caller(),
         ..Chat::default()
     };

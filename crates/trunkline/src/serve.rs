@@ -64,13 +64,16 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
         desk.metrics.watch_lane(load);
     }
     let sessions = Arc::new(Sessions::new(desk.observers.clone()));
+    tokio::select! {
+        () = rehearse(&config, &models, &device, &desk.admissions) => {}
+        () = stop.cancelled() => return desk.close().await,
+    }
     desk.api.serve(served);
     desk.api.open_realtime(RealtimeDesk {
         sessions: Arc::clone(&sessions),
         models: models.clone(),
         agent: assemble::realtime_agent(&config.agents),
     });
-    rehearse(&config, &models, &device, &desk.admissions).await;
     desk.readiness.mark_ready("models");
     tracing::info!(sip = %sip.local_addr(), http = %desk.http, "ready: answering calls");
 

@@ -2,14 +2,16 @@
 
 use std::{io::Read, path::PathBuf};
 
-use futures::{StreamExt, stream};
-use trunkline_inference::{Party, SpeechPiece, Voice};
-use trunkline_session::clauses::ClauseCutter;
+use trunkline_inference::{Party, Voice};
 
-use crate::{assemble, cli::ConfigArgs, config::Config, exit::Failure};
+use crate::{
+    assemble,
+    cli::ConfigArgs,
+    config::Config,
+    exit::Failure,
+    speech::{self, SPOKEN_HZ},
+};
 
-/// Rate of everything spoken.
-const SPOKEN_HZ: u32 = 24_000;
 /// Longer texts are refused: about three hours of speech.
 const MOST_BYTES: usize = 200_000;
 
@@ -52,11 +54,9 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
         &config.models,
         assemble::Place::of(config.models.uses_gpu(), None),
     )?;
-    let mut cutter = ClauseCutter::new(Some(args.language));
-    cutter.push(&text);
-    let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));
     let voice = Voice { name: args.voice, speed: args.speed };
-    let mut speech = tts.speak(Box::pin(clauses), &voice, Party::default());
+    let mut speech =
+        tts.speak(speech::clauses(&text, Some(args.language)), &voice, Party::default());
     let bad_file = |e: hound::Error| Failure::new(format!("{}: {e}", args.out.display()));
     let spec = hound::WavSpec {
         channels: 1,
@@ -65,11 +65,9 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
         sample_format: hound::SampleFormat::Int,
     };
     let mut file = hound::WavWriter::create(&args.out, spec).map_err(bad_file)?;
-    while let Some(piece) = speech.next().await {
-        if let SpeechPiece::Audio(frame) = piece.map_err(Failure::new)? {
-            for &sample in frame.samples() {
-                file.write_sample(sample).map_err(bad_file)?;
-            }
+    while let Some(frame) = speech::next(&mut speech).await {
+        for &sample in frame.map_err(Failure::new)?.samples() {
+            file.write_sample(sample).map_err(bad_file)?;
         }
     }
     file.finalize().map_err(bad_file)

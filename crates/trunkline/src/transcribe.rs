@@ -82,7 +82,8 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn frames(sound: &[i16]) -> Vec<SttInput> {
+/// What a recognizer hears of `sound`, which is at [`sound_file::HEARD_HZ`], 20 ms a frame.
+pub(crate) fn frames(sound: &[i16]) -> Vec<SttInput> {
     let frame = |(n, samples): (usize, &[i16])| {
         let at = MediaTime::from_samples((n * FRAME) as u64, sound_file::HEARD_HZ);
         SttInput::Frame(Frame::new(samples, sound_file::HEARD_HZ, at))

@@ -99,8 +99,7 @@ impl Realtime {
         let place = desk.sessions.enter().ok_or_else(Refusal::stopping)?;
         let to = settings.shown(&["model"]).as_str().unwrap_or("transcription").to_owned();
         let now = tokio::time::Instant::now().into_std();
-        let house = Arc::new(house.of_client(meter.tenant().0));
-        let translator = Translator::new(house, settings, Ids::random(), expiry(), now);
+        let translator = Translator::new(Arc::clone(house), settings, Ids::random(), expiry(), now);
         let plan = Plan {
             call: CallId::new(),
             wire_id: translator.id(),

@@ -17,11 +17,6 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// The same for a client, whose agents share no evaluated prompts with those of others.
-    pub(crate) fn of_client(&self, owner: u64) -> Self {
-        Self { agent: Agent { owner, ..self.agent.clone() }, ..self.clone() }
-    }
-
     /// That clients may call the language model so.
     pub(crate) fn knows_llm(&self, name: &str, param: &str) -> Result<(), Fault> {
         let found = self.directory.llm(&self.served, name);

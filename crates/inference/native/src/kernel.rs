@@ -1,6 +1,7 @@
 //! What a transformer computes on a CPU, on rows of `f32`.
 
 pub(crate) mod attention;
+pub(crate) mod blocks;
 pub(crate) mod matrix;
 mod tile;
 pub(crate) mod vector;

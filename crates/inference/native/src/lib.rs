@@ -1,7 +1,7 @@
-//! Whisper on the CPU: its weights as 8-bit numbers, its layers by kernels that keep a processor's
-//! vector units busy, its windows as long as their sound.
+//! Whisper and language models on the CPU: their weights as whole numbers of 4 to 8 bits, their layers by
+//! kernels that keep a processor's vector units busy.
 //!
-//! What is here computes and knows no streams: `trunkline-whisper` is the backend.
+//! What is here computes and knows no streams: `trunkline-whisper` and `trunkline-llama` are the backends.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -10,6 +10,11 @@
 )]
 
 mod kernel;
+mod language;
 mod whisper;
 
+pub use language::{
+    Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor, is_matrix_kind,
+    matrix_bytes,
+};
 pub use whisper::{Piece, Scribe, Sizes, Task, Transcribed, Urgency, Whisper, Word, footprint};

@@ -207,7 +207,7 @@ async fn what_the_caller_adds_joins_the_message_that_was_not_answered() {
     let chat = mouth.chat(&Transcript::default(), "Hello?", 10);
     let roles: Vec<Role> = chat.messages.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::System, Role::User]);
-    assert_eq!(chat.cache_salt, mouth.plan.agent.cache_salt());
+    assert_eq!(chat.cache_salt, mouth.plan.agent.cache_salt(mouth.plan.tenant));
     let mut silent = Conversation::new(TurnConfig::default(), Script::default());
     assert_eq!(silent.poll(), Output::Wait(None));
     assert!(mouth.book.messages(silent.transcript()).is_empty());

@@ -23,7 +23,7 @@ pub(super) struct Figures {
     pub(super) callers: usize,
     /// Calls that were answered.
     pub(super) answered: usize,
-    /// Calls that were refused, by SIP status.
+    /// Calls that were refused, by the status of SIP or HTTP, or the code that a session was closed with.
     pub(super) refused: BTreeMap<u16, usize>,
     /// How long a refusal took, the slowest, milliseconds.
     pub(super) slowest_refusal_ms: Option<f64>,

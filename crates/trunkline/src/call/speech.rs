@@ -1,18 +1,19 @@
 //! Makes a script's steps into sound for the line, before the call is placed.
 
-use futures::{StreamExt, stream};
 use trunkline_audio::resample_all;
-use trunkline_inference::{Party, SpeechPiece, TextToSpeech, Voice};
-use trunkline_session::clauses::ClauseCutter;
+use trunkline_inference::{Party, TextToSpeech, Voice};
 
 use super::{
     line::{Cue, LINE_HZ},
     script::{Script, Step},
 };
-use crate::{assemble, config::Config, exit::Failure, sound_file};
-
-/// Rate of everything spoken by a voice.
-const SPOKEN_HZ: u32 = 24_000;
+use crate::{
+    assemble,
+    config::Config,
+    exit::Failure,
+    sound_file,
+    speech::{self, SPOKEN_HZ},
+};
 
 /// The script's cues; texts are spoken by `voice_model`, the config's by default.
 pub(super) async fn cues(
@@ -57,17 +58,8 @@ async fn cue(step: &Step, tts: Option<&dyn TextToSpeech>) -> Result<Cue, Failure
 }
 
 async fn say(text: &str, tts: &dyn TextToSpeech) -> Result<Vec<i16>, Failure> {
-    let mut cutter = ClauseCutter::new(Some("en".into()));
-    cutter.push(text);
-    let clauses = stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok));
-    let mut speech = tts.speak(Box::pin(clauses), &Voice::default(), Party::default());
-    let mut sound = Vec::new();
-    while let Some(piece) = speech.next().await {
-        if let SpeechPiece::Audio(frame) = piece.map_err(Failure::new)? {
-            sound.extend_from_slice(frame.samples());
-        }
-    }
-    Ok(sound)
+    let clauses = speech::clauses(text, Some("en".into()));
+    speech::say(tts, clauses, &Voice::default(), Party::default()).await.map_err(Failure::new)
 }
 
 fn to_line(sound: &[i16], hz: u32) -> Vec<i16> {

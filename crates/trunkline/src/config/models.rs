@@ -29,8 +29,8 @@ pub(crate) struct ModelsConfig {
     pub(crate) embedding: String,
     /// Tells speakers apart in transcripts of recordings; empty for none. Default: `ge2e-speaker`.
     pub(crate) speakers: String,
-    /// CPU threads for each engine at work, 1 to 64. More than there are free cores makes everything
-    /// far slower. Default: the machine's cores, at most 4.
+    /// CPU threads for each engine at work, and how many engines are at work at once, 1 to 64. More than
+    /// there are free cores makes everything far slower. Default: the machine's cores, at most 4.
     pub(crate) threads: usize,
     /// Calls that may be transcribed, answered and spoken to at once, 1 to 1024: memory is set aside
     /// for each. Default: 16.
@@ -41,6 +41,11 @@ pub(crate) struct ModelsConfig {
     /// this machine has one and this program was built for it), `cpu`, or `cuda` (a GPU or not at all).
     /// Default: `auto`.
     pub(crate) device: Device,
+    /// Whose kernels evaluate the language model on a processor: `native` (Trunkline's own, which take several
+    /// replies at once for hardly more than one), `llama.cpp`, or `auto` (Trunkline's own where the processor has
+    /// AVX-512 with VNNI and the model is a Llama, Qwen2 or Qwen3 of 4 to 8 bits, else llama.cpp's).
+    /// Default: `auto`.
+    pub(crate) llm_kernels: LlmKernels,
     /// Memory that is left alone, of each device that models run on, MiB, 0 to 1048576: for calls, for the
     /// system, and on a GPU for what CUDA takes beside the models. `serve` and `check` refuse models that
     /// would take more than what is free less this. Default: 512.
@@ -60,6 +65,20 @@ pub(crate) enum Device {
     Cuda,
 }
 
+/// Whose kernels evaluate the language model.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LlmKernels {
+    /// The fastest.
+    #[default]
+    Auto,
+    /// Trunkline's own.
+    Native,
+    /// llama.cpp's.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+}
+
 impl Default for ModelsConfig {
     fn default() -> Self {
         Self {
@@ -75,6 +94,7 @@ impl Default for ModelsConfig {
             slots: 16,
             context_tokens: 4096,
             device: Device::default(),
+            llm_kernels: LlmKernels::default(),
             memory_reserve_mib: 512,
         }
     }

@@ -107,14 +107,6 @@ fn an_agent_is_as_the_session_was_set() {
 }
 
 #[test]
-fn clients_with_the_same_instructions_share_no_evaluated_prompts() {
-    let settings = updated(&json!({"instructions": "Sing."})).unwrap();
-    let salt = |owner| settings.agent(&house().of_client(owner)).cache_salt();
-    assert_eq!(salt(1), salt(1));
-    assert_ne!(salt(1), salt(2));
-}
-
-#[test]
 fn a_transcription_session_never_replies() {
     let house = house();
     let settings = Settings::new(Kind::Transcription, Some("gpt-4o-transcribe"), &house).unwrap();

@@ -1,7 +1,8 @@
 //! Measures a model as a call uses it: prompt and reply speed, and the time to the first token of a
 //! short question after evaluated instructions.
 //!
-//! `cargo run -p trunkline-llama --example measure_llama -- MODEL.gguf [threads] [batch tokens] [rounds] [sharing cores: 0 or 1]`
+//! `cargo run -p trunkline-llama --example measure_llama -- MODEL.gguf [threads] [batch tokens] [rounds] [sharing cores: 0 or 1]
+//! [this project's kernels: 0 or 1]`
 
 #![expect(clippy::print_stdout, reason = "its output is the figures")]
 
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, executor::block_on};
 use trunkline_inference::{Chat, ChatModel, ChatOptions, Message, ReplyPiece, Role};
-use trunkline_llama::{Llama, LlamaConfig};
+use trunkline_llama::{Kernels, Llama, LlamaConfig};
 
 const INSTRUCTIONS: &str = "You are the receptionist of Bergmann Dental in Bern, on the telephone. \
     Answer in one or two short spoken sentences, without lists, without markup. Facts: we are open Monday to \
@@ -39,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.batch_tokens = number(config.batch_tokens)?;
     let rounds = number(3)?;
     config.is_sharing_cores = number(1)? != 0;
+    config.kernels = if number(1)? == 0 { Kernels::LlamaCpp } else { Kernels::Native };
     let loading = Instant::now();
     let llama = Llama::load(config.clone())?;
     println!("loaded in {:.2} s, {config:?}", loading.elapsed().as_secs_f32());

@@ -32,10 +32,25 @@ pub struct LlamaConfig {
     /// being written, and for warm-ups. Smaller lets a new question be noticed sooner while a long
     /// prompt is evaluated; larger evaluates long prompts faster, up to about 128.
     pub batch_tokens: u32,
+    /// Whose kernels evaluate the model. Default the fastest.
+    pub kernels: Kernels,
     /// Layers on the GPU, where this was built for one. Default all.
     pub gpu_layers: u32,
     /// The device that it shares with other lanes. Default none: it steps whenever it has work.
     pub device: Option<Device>,
+}
+
+/// Whose kernels evaluate a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernels {
+    /// This project's own where the model is on a processor that they are made for (AVX-512 with VNNI) and of
+    /// a kind that they know (Llama, Qwen2 and Qwen3 with matrices of 4 to 8 bits), else llama.cpp's.
+    #[default]
+    Fastest,
+    /// llama.cpp's.
+    LlamaCpp,
+    /// This project's own, on any processor; it is an error when the model is of no kind that they know.
+    Native,
 }
 
 impl LlamaConfig {
@@ -49,6 +64,7 @@ impl LlamaConfig {
             slots: 4,
             kept_prompts: 16,
             batch_tokens: 128,
+            kernels: Kernels::Fastest,
             gpu_layers: 999,
             device: None,
         }

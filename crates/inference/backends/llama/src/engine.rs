@@ -279,8 +279,8 @@ impl<N: Network> ReplyEngine<N> {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "tokens of one step")]
     /// Notes what was evaluated and lets each reply that can go on write a token.
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one step")]
     fn collect(&mut self, shares: &[Share], slots: &mut Slots<ReplyPiece>) {
         let mut row = 0;
         for share in shares {

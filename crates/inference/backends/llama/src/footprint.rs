@@ -8,6 +8,7 @@ use trunkline_inference::{
 use crate::{
     config::LlamaConfig,
     gguf::{Header, Tensor, Value},
+    native::Plan,
 };
 
 /// Bytes of a key's or a value's number and of a place in the attention's mask: f16.
@@ -33,6 +34,9 @@ const REORDERED: [u32; 5] = [2, 10, 12, 20, 39];
 ///
 /// Says [`ModelError::Missing`] or [`ModelError::Corrupt`] of a file that cannot be used.
 pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
+    if let Some(plan) = Plan::of(config, config.gpu_layers > 0)? {
+        return Ok(plan.footprint(config));
+    }
     let header = Header::open(&config.model)?;
     let shape = Shape::of(&header).ok_or_else(|| ModelError::Corrupt {
         path: config.model.clone(),
@@ -60,8 +64,7 @@ pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
         ),
     ];
     if config.gpu_layers == 0 {
-        let factors = [(shape.vocabulary, "tokens"), (TOKEN_BYTES, "bytes, measured")];
-        items.push(Item::product(Part::Workspace, "vocabulary and grammars", &factors));
+        items.push(vocabulary(shape.vocabulary));
         let reordered = |tensor: &Tensor| {
             REORDERED.contains(&tensor.kind) && tensor.name != "token_embd.weight"
         };
@@ -73,6 +76,11 @@ pub fn footprint(config: &LlamaConfig) -> Result<Footprint, ModelError> {
         ));
     }
     Ok(Footprint { items })
+}
+
+pub(crate) fn vocabulary(tokens: u64) -> Item {
+    let factors = [(tokens, "tokens"), (TOKEN_BYTES, "bytes, measured")];
+    Item::product(Part::Workspace, "vocabulary and grammars", &factors)
 }
 
 fn keys_and_values(shape: &Shape, cells: u64, slots: u32) -> Item {
@@ -119,9 +127,7 @@ impl Shape {
                 of_layers.iter().fold(0_u64, |sum, heads| sum.saturating_add(*heads))
             }
             Some(Value::Number(heads)) => layers.saturating_mul(*heads),
-            Some(Value::Text(_) | Value::Array(_) | Value::Other) | None => {
-                layers.saturating_mul(heads)
-            }
+            Some(_) | None => layers.saturating_mul(heads),
         };
         Some(Self {
             layers,

@@ -1,11 +1,11 @@
-//! The header of a GGUF file: what the size of a model in memory follows from. No weight is read.
+//! The header of a GGUF file: the sizes of a model and where its weights are.
 //!
 //! The format is ggml's `docs/gguf.md`, versions 2 and 3.
 
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufReader, Read, Seek},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
 
@@ -25,6 +25,8 @@ const ALIGNMENT: u64 = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Number(u64),
+    /// Of 32 bits, not whole.
+    Real(f32),
     Text(String),
     /// Numbers, one a layer.
     Numbers(Vec<u64>),
@@ -39,8 +41,9 @@ pub(crate) struct Tensor {
     pub(crate) name: String,
     /// ggml's number for how it is written.
     pub(crate) kind: u32,
-    /// Its share of the file.
+    /// Its share of the file, and where that begins.
     pub(crate) bytes: u64,
+    pub(crate) at: u64,
 }
 
 /// A header.
@@ -86,7 +89,7 @@ impl Header {
             _ => ALIGNMENT,
         };
         let start = source.0.stream_position()?.next_multiple_of(alignment);
-        let tensors = sizes(places, length.saturating_sub(start));
+        let tensors = sizes(places, start, length.saturating_sub(start));
         Ok(Self { values, tensors })
     }
 
@@ -103,25 +106,64 @@ impl Header {
         match self.of_architecture(key)? {
             Value::Number(number) => Some(*number),
             Value::Numbers(numbers) => numbers.iter().max().copied(),
-            Value::Text(_) | Value::Array(_) | Value::Other => None,
+            Value::Text(_) | Value::Real(_) | Value::Array(_) | Value::Other => None,
         }
+    }
+
+    /// A number of the model's architecture that is not whole.
+    pub(crate) fn real(&self, key: &str) -> Option<f32> {
+        match self.of_architecture(key)? {
+            Value::Real(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The name of the model's architecture.
+    pub(crate) fn architecture(&self) -> Option<&str> {
+        match self.values.get("general.architecture")? {
+            Value::Text(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// A tensor as it is in the file that the header was read from.
+    pub(crate) fn tensor(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>, ModelError> {
+        let Some(tensor) = self.tensors.iter().find(|tensor| tensor.name == name) else {
+            return Ok(None);
+        };
+        let read = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(tensor.at))?;
+            let mut bytes = Vec::new();
+            file.take(tensor.bytes).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let failed = |error: io::Error| ModelError::Corrupt {
+            path: path.to_owned(),
+            reason: format!("its tensor {name} cannot be read: {error}"),
+        };
+        read().map(Some).map_err(failed)
     }
 
     /// Tokens that it knows.
     pub(crate) fn vocabulary(&self) -> u64 {
         match self.values.get("tokenizer.ggml.tokens") {
             Some(Value::Array(count)) => *count,
-            Some(Value::Numbers(_) | Value::Number(_) | Value::Text(_) | Value::Other) | None => 0,
+            Some(_) | None => 0,
         }
     }
 }
 
 /// Tensors with their places in the file to tensors with their sizes: each ends where the next begins.
-fn sizes(mut places: Vec<(u64, Tensor)>, all: u64) -> Vec<Tensor> {
+fn sizes(mut places: Vec<(u64, Tensor)>, start: u64, all: u64) -> Vec<Tensor> {
     places.sort_by_key(|(at, _)| *at);
     let ends: Vec<_> = places.iter().skip(1).map(|(at, _)| *at).chain([all]).collect();
     let sized = places.into_iter().zip(ends);
-    sized.map(|((at, tensor), end)| Tensor { bytes: end.saturating_sub(at), ..tensor }).collect()
+    let sized = sized.map(|((at, tensor), end)| Tensor {
+        bytes: end.saturating_sub(at),
+        at: start.saturating_add(at),
+        ..tensor
+    });
+    sized.collect()
 }
 
 fn wrong(what: impl Into<String>) -> io::Error {
@@ -176,8 +218,11 @@ impl<R: Read + Seek> Source<R> {
             ARRAY => self.values(),
             kind => {
                 let number = self.number(width(kind)?)?;
-                let is_whole = !matches!(kind, FLOAT_32 | FLOAT_64 | BOOL);
-                Ok(if is_whole { Value::Number(number) } else { Value::Other })
+                Ok(match kind {
+                    FLOAT_32 => Value::Real(f32::from_bits(number as u32)),
+                    FLOAT_64 | BOOL => Value::Other,
+                    _ => Value::Number(number),
+                })
             }
         }
     }
@@ -217,7 +262,7 @@ impl<R: Read + Seek> Source<R> {
         }
         self.skip(u64::from(dimensions) * 8)?;
         let kind = self.u32()?;
-        Ok((self.u64()?, Tensor { name, kind, bytes: 0 }))
+        Ok((self.u64()?, Tensor { name, kind, bytes: 0, at: 0 }))
     }
 }
 

@@ -15,6 +15,7 @@ mod libraries;
 mod llama;
 mod logprobs;
 mod logs;
+mod native;
 mod network;
 mod plan;
 mod prefix;
@@ -29,6 +30,6 @@ mod text;
 mod vocabulary;
 mod weights;
 
-pub use config::LlamaConfig;
+pub use config::{Kernels, LlamaConfig};
 pub use footprint::footprint;
 pub use llama::Llama;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) const SMALL: &str = "qwen2.5-coder-0.5b-instruct";
-const LARGE: &str = "qwen2.5-coder-1.5b-instruct";
+pub(crate) const LARGE: &str = "qwen2.5-coder-1.5b-instruct";
 
 const INSTRUCTIONS: &str = "You are the receptionist of Bergmann Dental. Answer in one short sentence. \
     We are open Monday to Friday from eight to half past five and closed at weekends. \

@@ -1,4 +1,5 @@
-//! A GGUF model loaded by llama.cpp, with the context that remembers what was evaluated.
+//! A loaded GGUF model, with what remembers what was evaluated: its tokens are llama.cpp's, its weights
+//! llama.cpp's or evaluated here.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +19,7 @@ use crate::{
     cores::Cores,
     evaluator::{Evaluator, Room, signed},
     libraries, logs,
+    native::{Native, Plan},
     network::{EvaluateError, Limits, Network, Row},
     template::TokenTexts,
     vocabulary::{ModelVocabulary, Vocabulary},
@@ -25,11 +27,18 @@ use crate::{
 
 /// A loaded model. Lives on one thread.
 pub(crate) struct Weights {
-    evaluator: Evaluator,
+    at_work: AtWork,
     model: Arc<LlamaModel>,
     vocabulary: Arc<dyn Vocabulary>,
-    threads: Threads,
+    /// Tokens that it was trained on at once; 0 when it is not said.
+    trained: u32,
     can_trim: bool,
+}
+
+/// What evaluates.
+enum AtWork {
+    LlamaCpp { evaluator: Evaluator, threads: Threads },
+    Native(Native),
 }
 
 struct Threads {
@@ -47,34 +56,60 @@ impl Weights {
         if !config.model.is_file() {
             return Err(ModelError::Missing { path: config.model.clone() });
         }
-        let corrupt = |fallback: String| ModelError::Corrupt {
-            path: config.model.clone(),
-            reason: logs::take_last_error().unwrap_or(fallback),
-        };
+        let is_on_gpu = config.gpu_layers > 0 && backend.supports_gpu_offload();
+        match Plan::of(config, is_on_gpu)? {
+            Some(plan) => Self::load_native(config, backend, &plan),
+            None => Self::load_llama_cpp(config, backend, is_on_gpu),
+        }
+    }
+
+    fn load_llama_cpp(
+        config: &LlamaConfig,
+        backend: &LlamaBackend,
+        is_on_gpu: bool,
+    ) -> Result<Self, ModelError> {
         let mut params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
-        if config.gpu_layers > 0 && backend.supports_gpu_offload() {
+        if is_on_gpu {
             // All on the first GPU: memory is reckoned a device, and layers spread over several would wait
             // for each other in every step.
             params = params.with_split_mode(LlamaSplitMode::None).with_main_gpu(0);
         }
-        let model = LlamaModel::load_from_file(backend, &config.model, &params)
-            .map_err(|e| corrupt(e.to_string()))?;
+        let model = read(config, backend, &params)?;
+        let trained = model.n_ctx_train();
         let room = Room {
-            tokens: config.reply_context(model.n_ctx_train()).saturating_mul(config.most_slots()),
+            tokens: config.reply_context(trained).saturating_mul(config.most_slots()),
             sequences: config.sequences(),
             rows: config.step_tokens(),
         };
         let (evaluator, model) = Evaluator::new(model, room)
-            .ok_or_else(|| corrupt("no memory for its context".to_owned()))?;
+            .ok_or_else(|| corrupt(config, "no memory for its context".to_owned()))?;
+        let threads = Threads {
+            most: size(config.threads.max(1)),
+            now: 0,
+            cores: config.is_sharing_cores.then(Cores::of_machine),
+        };
         Ok(Self {
-            evaluator,
+            at_work: AtWork::LlamaCpp { evaluator, threads },
             vocabulary: Arc::new(ModelVocabulary::of(&model)),
-            threads: Threads {
-                most: size(config.threads.max(1)),
-                now: 0,
-                cores: config.is_sharing_cores.then(Cores::of_machine),
-            },
+            trained,
             can_trim: !(model.is_recurrent() || model.is_hybrid()),
+            model,
+        })
+    }
+
+    /// Loads the tokens with llama.cpp, and nothing else.
+    fn load_native(
+        config: &LlamaConfig,
+        backend: &LlamaBackend,
+        plan: &Plan,
+    ) -> Result<Self, ModelError> {
+        let model = read(config, backend, &LlamaModelParams::default().with_vocab_only(true))?;
+        let model = Arc::new(model);
+        Ok(Self {
+            at_work: AtWork::Native(plan.load(config)?),
+            vocabulary: Arc::new(ModelVocabulary::of(&model)),
+            trained: plan.trained(),
+            can_trim: true,
             model,
         })
     }
@@ -102,7 +137,7 @@ impl Weights {
             slots: size(config.most_slots()),
             sequences: size(config.sequences()),
             step_tokens: size(config.step_tokens()),
-            context_tokens: size(config.reply_context(self.model.n_ctx_train())),
+            context_tokens: size(config.reply_context(self.trained)),
             on_demand: config.is_sharing_cores,
         }
     }
@@ -118,17 +153,30 @@ impl Network for Weights {
     }
 
     fn trim(&mut self, sequence: usize, keep: usize) -> usize {
-        if self.evaluator.forget(signed(sequence), signed(keep)) {
-            return keep;
+        match &mut self.at_work {
+            AtWork::Native(native) => {
+                native.trim(sequence, keep);
+                keep
+            }
+            AtWork::LlamaCpp { evaluator, .. } => {
+                if evaluator.forget(signed(sequence), signed(keep)) {
+                    return keep;
+                }
+                // Taking a whole sequence away always works.
+                let is_forgotten = evaluator.forget(signed(sequence), 0);
+                debug_assert!(is_forgotten, "a whole sequence was not forgotten");
+                0
+            }
         }
-        // Taking a whole sequence away always works.
-        let is_forgotten = self.evaluator.forget(signed(sequence), 0);
-        debug_assert!(is_forgotten, "a whole sequence was not forgotten");
-        0
     }
 
     fn copy(&mut self, from: usize, to: usize, keep: usize) {
-        self.evaluator.share(signed(from), signed(to), signed(keep));
+        match &mut self.at_work {
+            AtWork::Native(native) => native.copy(from, to, keep),
+            AtWork::LlamaCpp { evaluator, .. } => {
+                evaluator.share(signed(from), signed(to), signed(keep));
+            }
+        }
     }
 
     fn evaluate(
@@ -136,8 +184,12 @@ impl Network for Weights {
         rows: &[Row],
         is_abandoned: &dyn Fn() -> bool,
     ) -> Result<(), EvaluateError> {
-        self.choose_threads();
-        self.evaluator.evaluate(rows, is_abandoned).map_err(|error| match error {
+        let (evaluator, threads) = match &mut self.at_work {
+            AtWork::Native(native) => return native.evaluate(rows, is_abandoned),
+            AtWork::LlamaCpp { evaluator, threads } => (evaluator, threads),
+        };
+        threads.choose(evaluator);
+        evaluator.evaluate(rows, is_abandoned).map_err(|error| match error {
             EvaluateError::Failed(code) => {
                 EvaluateError::Failed(logs::take_last_error().unwrap_or(code))
             }
@@ -146,18 +198,39 @@ impl Network for Weights {
     }
 
     fn logits(&mut self, row: usize) -> &[f32] {
-        self.evaluator.logits(signed(row)).unwrap_or_default()
+        match &mut self.at_work {
+            AtWork::Native(native) => native.logits(row),
+            AtWork::LlamaCpp { evaluator, .. } => evaluator.logits(signed(row)),
+        }
+        .unwrap_or_default()
     }
 }
 
-impl Weights {
-    fn choose_threads(&mut self) {
-        let Threads { most, now, cores } = &mut self.threads;
+impl Threads {
+    /// Has the next evaluations take as many threads as there are cores for.
+    fn choose(&mut self, evaluator: &mut Evaluator) {
+        let Self { most, now, cores } = self;
         let threads = cores.map_or(*most, |cores| cores.free_for(*most));
         if threads != *now {
             *now = threads;
-            self.evaluator.use_threads(signed(threads));
+            evaluator.use_threads(signed(threads));
         }
+    }
+}
+
+fn read(
+    config: &LlamaConfig,
+    backend: &LlamaBackend,
+    params: &LlamaModelParams,
+) -> Result<LlamaModel, ModelError> {
+    LlamaModel::load_from_file(backend, &config.model, params)
+        .map_err(|error| corrupt(config, error.to_string()))
+}
+
+fn corrupt(config: &LlamaConfig, fallback: String) -> ModelError {
+    ModelError::Corrupt {
+        path: config.model.clone(),
+        reason: logs::take_last_error().unwrap_or(fallback),
     }
 }
 

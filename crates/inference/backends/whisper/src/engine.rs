@@ -154,8 +154,8 @@ impl<R: Recognize> Hearing<R> {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "samples of half a minute")]
     /// Takes what came of a desk's window, which may ask for another look.
+    #[expect(clippy::cast_precision_loss, reason = "samples of half a minute")]
     fn collect(&mut self, desk: usize, outcome: Outcome, slots: &mut Slots<Transcript>) {
         let Some(mut at_work) = self.desks[desk].take() else { return };
         let AtWork { slot, job, began, .. } = at_work;

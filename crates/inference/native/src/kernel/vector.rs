@@ -134,6 +134,31 @@ pub(crate) fn layer_norm(row: &[f32], gain: &[f32], bias: &[f32], to: &mut [f32]
     }
 }
 
+/// Writes a row with a mean square of 1, times `gain`; `floor` is added to its mean square.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn rms_norm(row: &[f32], gain: &[f32], floor: f32, to: &mut [f32]) {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum = x.mul_add(x, *sum);
+        }
+    }
+    let squares = sums.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
+    let inverse = 1.0 / (squares / row.len() as f32 + floor).sqrt();
+    for ((to, &x), &gain) in to.iter_mut().zip(row).zip(gain) {
+        *to = x * inverse * gain;
+    }
+}
+
+/// Multiplies each number's sigmoid linear unit by another's number.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
+pub(crate) fn gate(row: &mut [f32], other: &[f32]) {
+    for (x, &y) in row.iter_mut().zip(other) {
+        *x = *x / (1.0 + exp(-*x)) * y;
+    }
+}
+
 /// Writes each number as 128 and a whole number of -127..=127; gives their scale.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw+avx512dq+avx2+fma", "x86_64+avx2+fma"))]
 pub(crate) fn quantise(row: &[f32], to: &mut [u8]) -> f32 {

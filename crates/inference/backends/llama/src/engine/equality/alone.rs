@@ -10,7 +10,7 @@ use futures::{StreamExt, executor::block_on};
 use trunkline_inference::{Chat, Lane, Priority, ReplyPiece, ReplyStream, TokenLogprobs};
 
 use crate::{
-    config::LlamaConfig,
+    config::{Kernels, LlamaConfig},
     engine::{ReplyEngine, Request},
     network::{EvaluateError, Network, Row},
     template::ChatTemplate,
@@ -49,9 +49,14 @@ pub(super) struct Alone {
 }
 
 impl Alone {
-    pub(super) fn new(path: &Path) -> Self {
-        let config =
-            LlamaConfig { slots: 1, kept_prompts: 0, batch_tokens: 512, ..LlamaConfig::new(path) };
+    pub(super) fn new(path: &Path, kernels: Kernels) -> Self {
+        let config = LlamaConfig {
+            slots: 1,
+            kept_prompts: 0,
+            batch_tokens: 512,
+            kernels,
+            ..LlamaConfig::new(path)
+        };
         Self { lane: start(config, Script::default()), replies: BTreeMap::new() }
     }
 

@@ -5,7 +5,11 @@ use std::{path::Path, sync::mpsc};
 use trunkline_inference::{Chat, ChatOptions, Message, ReplyStream, Role};
 
 use super::alone::{Alone, Reply, Script, start};
-use crate::{config::LlamaConfig, engine::Request, testbed::Chance};
+use crate::{
+    config::{Kernels, LlamaConfig},
+    engine::Request,
+    testbed::Chance,
+};
 
 /// Joins and departures are before these steps; the first call writes for longer, and no more than its
 /// reader has room for.
@@ -70,11 +74,12 @@ impl Day {
     }
 
     /// The replies of all that stay to the end.
-    pub(super) fn run(&self, path: &Path) -> Vec<Option<Reply>> {
+    pub(super) fn run(&self, path: &Path, kernels: Kernels) -> Vec<Option<Reply>> {
         let config = LlamaConfig {
             slots: self.slots,
             kept_prompts: self.kept_prompts,
             batch_tokens: self.batch_tokens,
+            kernels,
             ..LlamaConfig::new(path)
         };
         let script = Script::default();

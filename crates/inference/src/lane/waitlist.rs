@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     Party,
-    schedule::{self, Shares, Waiting},
+    schedule::{Line, Shares, Waiting},
 };
 
 /// One slot in so many is kept for callers, while there are any.
@@ -15,20 +15,20 @@ const KEPT_PART: usize = 4;
 /// So long after a caller's job came there are callers.
 const CALLED_LATELY: Duration = Duration::from_mins(1);
 
-/// Jobs in the order in which they came, taken in the order of [`schedule::Line`].
-pub(super) struct Line<J> {
+/// Jobs in the order in which they came, taken in the order of [`Line`].
+pub(super) struct Waitlist<J> {
     jobs: VecDeque<(J, Waiting)>,
-    order: schedule::Line,
+    order: Line,
     /// How many slots are kept for callers.
     kept: usize,
     /// When a caller's job came last.
     called: Option<Instant>,
 }
 
-impl<J> Line<J> {
+impl<J> Waitlist<J> {
     /// For so many slots.
     pub(super) fn new(slots: usize) -> Self {
-        let (jobs, order) = (VecDeque::new(), schedule::Line::default());
+        let (jobs, order) = (VecDeque::new(), Line::default());
         Self { jobs, order, kept: slots / KEPT_PART, called: None }
     }
 
@@ -72,54 +72,54 @@ mod tests {
     use super::*;
     use crate::schedule::{Tenant, Use};
 
-    fn next(line: &mut Line<u32>, now: Instant, free: usize) -> Option<u32> {
-        line.next(now, free, &Shares::default())
+    fn next(list: &mut Waitlist<u32>, now: Instant, free: usize) -> Option<u32> {
+        list.next(now, free, &Shares::default())
     }
 
     #[test]
     fn a_caller_goes_before_programs_that_came_sooner() {
-        let (mut line, now) = (Line::new(1), Instant::now());
-        line.join(1, Party::program(Tenant(1)), now);
-        line.join(2, Party::nobody(Tenant(1)), now);
-        line.join(3, Party::caller(Tenant(0)), now);
-        let order: Vec<_> = std::iter::from_fn(|| next(&mut line, now, 1)).collect();
+        let (mut list, now) = (Waitlist::new(1), Instant::now());
+        list.join(1, Party::program(Tenant(1)), now);
+        list.join(2, Party::nobody(Tenant(1)), now);
+        list.join(3, Party::caller(Tenant(0)), now);
+        let order: Vec<_> = std::iter::from_fn(|| next(&mut list, now, 1)).collect();
         assert_eq!(order, [3, 1, 2]);
     }
 
     #[test]
     fn the_last_slots_are_kept_for_callers_while_there_are_any() {
-        let (mut line, now) = (Line::new(8), Instant::now());
+        let (mut list, now) = (Waitlist::new(8), Instant::now());
         for job in 0..8 {
-            line.join(job, Party::program(Tenant(1)), now);
+            list.join(job, Party::program(Tenant(1)), now);
         }
-        assert_eq!(next(&mut line, now, 2), Some(0), "nobody calls");
-        line.join(100, Party::caller(Tenant(0)), now);
-        assert_eq!(next(&mut line, now, 2), Some(100));
-        assert_eq!(next(&mut line, now, 2), None);
-        assert_eq!(next(&mut line, now, 3), Some(1));
+        assert_eq!(next(&mut list, now, 2), Some(0), "nobody calls");
+        list.join(100, Party::caller(Tenant(0)), now);
+        assert_eq!(next(&mut list, now, 2), Some(100));
+        assert_eq!(next(&mut list, now, 2), None);
+        assert_eq!(next(&mut list, now, 3), Some(1));
         let later = now + CALLED_LATELY;
-        assert_eq!(next(&mut line, later, 1), Some(2), "nobody has called for long");
+        assert_eq!(next(&mut list, later, 1), Some(2), "nobody has called for long");
     }
 
     #[test]
     fn a_tenant_with_little_to_do_does_not_wait_behind_a_flood() {
-        let (mut line, now, mut shares) = (Line::new(1), Instant::now(), Shares::default());
+        let (mut list, now, mut shares) = (Waitlist::new(1), Instant::now(), Shares::default());
         let (flood, modest) = (Tenant(1), Tenant(2));
         shares.arrived(flood);
         shares.arrived(modest);
         let used = Use { audio_seconds: 0.0, tokens: 1_000.0 };
         shares.charge(flood, std::num::NonZeroU32::MIN, used);
-        (0..5).for_each(|job| line.join(job, Party::program(flood), now));
-        line.join(9, Party::program(modest), now);
-        assert_eq!(line.next(now, 1, &shares), Some(9));
-        assert_eq!(line.next(now, 1, &shares), Some(0));
+        (0..5).for_each(|job| list.join(job, Party::program(flood), now));
+        list.join(9, Party::program(modest), now);
+        assert_eq!(list.next(now, 1, &shares), Some(9));
+        assert_eq!(list.next(now, 1, &shares), Some(0));
     }
 
     #[test]
     fn jobs_that_gave_up_are_not_taken() {
-        let (mut line, now) = (Line::new(1), Instant::now());
-        (0..4).for_each(|job| line.join(job, Party::caller(Tenant(0)), now));
-        line.leave(|job| job % 2 == 0);
-        assert_eq!((line.len(), next(&mut line, now, 1)), (2, Some(1)));
+        let (mut list, now) = (Waitlist::new(1), Instant::now());
+        (0..4).for_each(|job| list.join(job, Party::caller(Tenant(0)), now));
+        list.leave(|job| job % 2 == 0);
+        assert_eq!((list.len(), next(&mut list, now, 1)), (2, Some(1)));
     }
 }
