@@ -66,11 +66,14 @@ pub(crate) fn is_fast() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 mod vnni {
-    use std::arch::x86_64::{
-        __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
-        _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_add_epi8,
-        _mm512_mul_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-        _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps,
+    use std::arch::{
+        asm,
+        x86_64::{
+            __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_cvtepi32_ps,
+            _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mask_add_epi8,
+            _mm512_mul_ps, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps,
+            _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps,
+        },
     };
 
     use super::{
@@ -118,12 +121,8 @@ mod vnni {
                     let (first, second) = unpack::<BITS>(numbers, pair);
                     let at = rows.add(block * BLOCK + pair * 2 * DEPTH);
                     for (row, dot) in dots.iter_mut().enumerate() {
-                        let four = at.add(row * inputs).cast::<i32>();
-                        let next = at.add(row * inputs + DEPTH).cast::<i32>();
-                        let four = _mm512_set1_epi32(four.read_unaligned());
-                        let next = _mm512_set1_epi32(next.read_unaligned());
-                        *dot = _mm512_dpbusd_epi32(*dot, first, four);
-                        *dot = _mm512_dpbusd_epi32(*dot, second, next);
+                        *dot = add_products(*dot, first, at.add(row * inputs));
+                        *dot = add_products(*dot, second, at.add(row * inputs + DEPTH));
                     }
                 }
             }
@@ -149,6 +148,27 @@ mod vnni {
             // SAFETY: a row of the product is as long as a vector.
             unsafe { _mm512_storeu_ps(product.as_mut_ptr(), sum) };
         }
+    }
+
+    /// Adds the products of four numbers of a row, from there on, with those of each output. As the intrinsic it
+    /// would be compiled to many vectors of the row's numbers, more than the processor has registers for.
+    ///
+    /// # Safety
+    /// The row has four numbers from there on.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    #[inline]
+    unsafe fn add_products(mut sum: __m512i, weights: __m512i, row: *const i8) -> __m512i {
+        // SAFETY: as this function asks; nothing is written.
+        unsafe {
+            asm!(
+                "vpdpbusd {sum}, {weights}, dword ptr [{row}]{{1to16}}",
+                sum = inout(zmm_reg) sum,
+                weights = in(zmm_reg) weights,
+                row = in(reg) row,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        sum
     }
 
     /// The numbers of a block's inputs from `8 * pair` on: of four, and of the next four.
