@@ -297,6 +297,8 @@ fn llama(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Fail
 #[cfg(feature = "llama")]
 fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfig {
     use trunkline_llama::{Kernels, LlamaConfig};
+
+    use crate::config::LlmKernels;
     let defaults = LlamaConfig::new(config.dir.join(&config.llm).join("model.gguf"));
     LlamaConfig {
         gpu_layers: if gpu { defaults.gpu_layers } else { 0 },

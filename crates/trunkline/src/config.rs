@@ -14,7 +14,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use agents::AgentConfig;
-pub(crate) use models::{LlmKernels, ModelsConfig};
+#[cfg(feature = "llama")]
+pub(crate) use models::LlmKernels;
+pub(crate) use models::ModelsConfig;
 pub(crate) use network::{LogConfig, LogFormat, SipSection};
 pub(crate) use problem::Problems;
 pub(crate) use reference::{reference, schema};

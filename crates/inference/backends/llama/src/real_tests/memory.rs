@@ -6,7 +6,9 @@
 use std::{env, fs, process::Command};
 
 use super::{LARGE, Llama, SMALL, chat, config, run};
-use crate::{LlamaConfig, footprint};
+use trunkline_inference::budget::Part;
+
+use crate::{Kernels, LlamaConfig, footprint};
 
 /// What the child is told: model, context tokens, slots.
 const TOLD: &str = "TRUNKLINE_TEST_LOADS";
@@ -18,11 +20,27 @@ const TOLERANCE: u64 = 5;
 #[ignore = "needs models"]
 fn real_models_take_the_memory_that_their_headers_say() {
     for told in [(SMALL, 4096, 1), (SMALL, 2048, 8), (LARGE, 1024, 2), (LARGE, 4096, 4)] {
-        let footprint = footprint(&settings(told)).unwrap();
+        let footprint = footprint(&settings(told, Kernels::LlamaCpp)).unwrap();
         let computed = footprint.resident_bytes() + footprint.loading_bytes();
-        let measured = peak_of_child(told);
+        let measured = peak_of_child(told, Kernels::LlamaCpp);
         println!("{told:?}: {} MiB computed, {} MiB measured", computed >> 20, measured >> 20);
         assert!(computed.abs_diff(measured) * 100 <= measured * TOLERANCE, "{footprint:#?}");
+    }
+}
+
+/// Keys and values take memory as there are tokens to remember.
+#[test]
+#[ignore = "needs models"]
+fn real_models_of_this_projects_kernels_take_no_more_and_hardly_less_than_their_headers_say() {
+    for told in [(SMALL, 512, 1), (SMALL, 2048, 8), (LARGE, 1024, 2)] {
+        let footprint = footprint(&settings(told, Kernels::Native)).unwrap();
+        let most = footprint.resident_bytes() + footprint.loading_bytes();
+        let least = most - footprint.part(Part::Kv) - footprint.loading_bytes();
+        let measured = peak_of_child(told, Kernels::Native);
+        let [some, all, found] = [least, most, measured].map(|bytes| bytes >> 20);
+        println!("{told:?}: {some} to {all} MiB computed, {found} MiB measured");
+        assert!(least * (100 - TOLERANCE) <= measured * 100, "{footprint:#?}");
+        assert!(measured * 100 <= most * (100 + TOLERANCE), "{footprint:#?}");
     }
 }
 
@@ -32,7 +50,8 @@ fn real_models_take_the_memory_that_their_headers_say() {
 fn real_memory_of_a_child() {
     let Ok(told) = env::var(TOLD) else { return };
     let told: Vec<_> = told.split(' ').collect();
-    let config = settings((told[0], told[1].parse().unwrap(), told[2].parse().unwrap()));
+    let kernels = if told[3] == "Native" { Kernels::Native } else { Kernels::LlamaCpp };
+    let config = settings((told[0], told[1].parse().unwrap(), told[2].parse().unwrap()), kernels);
     let before = status("VmRSS:");
     let slots = config.slots;
     let llama = Llama::load(config).unwrap();
@@ -42,14 +61,15 @@ fn real_memory_of_a_child() {
     println!("\npeak {}", status("VmHWM:") - before);
 }
 
-fn settings((model, context_tokens, slots): (&str, u32, u32)) -> LlamaConfig {
-    LlamaConfig { context_tokens, slots, gpu_layers: 0, ..config(model) }
+fn settings((model, context_tokens, slots): (&str, u32, u32), kernels: Kernels) -> LlamaConfig {
+    LlamaConfig { context_tokens, slots, kernels, gpu_layers: 0, ..config(model) }
 }
 
-fn peak_of_child((model, context_tokens, slots): (&str, u32, u32)) -> u64 {
+fn peak_of_child((model, context_tokens, slots): (&str, u32, u32), kernels: Kernels) -> u64 {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", CHILD, "--ignored", "--nocapture"]);
-    let output = child.env(TOLD, format!("{model} {context_tokens} {slots}")).output().unwrap();
+    let output =
+        child.env(TOLD, format!("{model} {context_tokens} {slots} {kernels:?}")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let peak = text.lines().find_map(|line| line.strip_prefix("peak "));
     peak.unwrap_or_else(|| panic!("{output:?}")).parse().unwrap()

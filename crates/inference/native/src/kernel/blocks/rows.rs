@@ -3,11 +3,14 @@
 use std::ops::Range;
 
 use multiversion::multiversion;
+use rayon::prelude::*;
 
 /// Numbers that share a scale.
 pub(crate) const SHARED: usize = 32;
 /// Numbers of the shortest block of weights.
 const SHORT: usize = SHARED / 2;
+/// Numbers that one thread brings to whole ones sooner than two.
+const WORTH_SHARING: usize = 1 << 15;
 /// Added to a number and taken away again, rounds it: 1.5 * 2^23.
 const ROUNDS: f32 = 12_582_912.0;
 
@@ -43,12 +46,16 @@ impl Rows {
         self.scales.resize(rows.len() / SHARED, 0.0);
         self.sums.resize(rows.len() / SHARED, 0.0);
         self.short_sums.resize(rows.len() / SHORT, 0.0);
-        quantise(
-            rows.as_chunks().0,
-            self.numbers.as_chunks_mut().0,
-            &mut self.scales,
-            self.short_sums.as_chunks_mut().0,
-        );
+        let each = if rows.len() < WORTH_SHARING { rows.len().max(inputs) } else { inputs };
+        let part =
+            |((rows, numbers), (scales, sums)): ((&[f32], &mut [i8]), (&mut [f32], &mut [f32]))| {
+                let sums = sums.as_chunks_mut().0;
+                quantise(rows.as_chunks().0, numbers.as_chunks_mut().0, scales, sums);
+            };
+        let scales = self.scales.par_chunks_mut(each / SHARED);
+        let sums = self.short_sums.par_chunks_mut(each / SHORT);
+        let numbers = self.numbers.par_chunks_mut(each);
+        rows.par_chunks(each).zip(numbers).zip(scales.zip(sums)).for_each(part);
         for (sum, halves) in self.sums.iter_mut().zip(self.short_sums.as_chunks::<2>().0) {
             *sum = halves[0] + halves[1];
         }
