@@ -56,7 +56,7 @@ fn cluster() {
         let open = Cluster { machine, devices: least, admission: None };
         let needed = devices_needed(open, MANY, &Mix::USUAL, least);
         say(&format!("{name}: {needed:?} devices for {MANY} calls; one carries {one}"));
-        for counts in [Counts::AllTime, Counts::Growth] {
+        for counts in [Counts::AllTime, Counts::Charged] {
             let crowded = Cluster { devices: 2, admission: Some(counts), ..open };
             let Offered { admitted, turns, good } = crowded.offered(one * 3, &Mix::USUAL, 1);
             say(&format!(

@@ -5,17 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trunkline_inference::admission::Admission;
+use trunkline_inference::{admission::Admission, schedule::Stepped};
 
 use super::world::GOOD;
 
 /// What admission is told of the device's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counts {
-    /// All that steps take, as the device tells it.
+    /// All that steps take.
     AllTime,
-    /// What steps take beyond what an all but empty one takes: the rest would serve more as well.
-    Growth,
+    /// What steps take as far as more calls would take more, as the device tells it.
+    Charged,
 }
 
 /// The door.
@@ -62,11 +62,12 @@ impl Gate {
         verdict
     }
 
-    pub(super) fn works(&mut self, all: f64, growth: f64) {
-        self.worked += match self.counts {
-            Counts::AllTime => all,
-            Counts::Growth => growth,
+    pub(super) fn stepped(&mut self, step: Stepped) {
+        let counted = match self.counts {
+            Counts::AllTime => step.took,
+            Counts::Charged => step.charged,
         };
+        self.worked += counted.as_secs_f64();
     }
 
     pub(super) fn second(&mut self, now: f64) {

@@ -35,6 +35,11 @@ impl Took {
 }
 
 impl Machine {
+    /// Whether it is a GPU, whose steps take in more work for little more.
+    pub(super) fn is_gpu(&self) -> bool {
+        matches!(self, Self::Gpu(..))
+    }
+
     /// To transcribe windows of so many seconds in all.
     pub fn hear(&self, window_seconds: f64, longest_seconds: f64) -> Took {
         match self {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trunkline_inference::schedule::{Claim, Cost, LaneId, Schedule, Tenant};
+use trunkline_inference::schedule::{Claim, Cost, LaneId, Schedule, Stepped, Tenant};
 
 use super::lanes::Demand;
 
@@ -93,11 +93,10 @@ impl Referee {
         }
     }
 
-    /// The lane's step is over.
-    pub(super) fn done(&mut self, now: f64, lane: usize) {
-        if let Self::Schedule { schedule, lanes, epoch } = self {
-            schedule.done(*epoch + Duration::from_secs_f64(now), lanes[lane]);
-        }
+    /// The lane's step is over; what the real schedule says of it.
+    pub(super) fn done(&mut self, now: f64, lane: usize) -> Option<Stepped> {
+        let Self::Schedule { schedule, lanes, epoch } = self else { return None };
+        schedule.done(*epoch + Duration::from_secs_f64(now), lanes[lane])
     }
 }
 

@@ -231,14 +231,6 @@ impl<'a> World<'a> {
         };
         self.running[lane] = Some(took);
         self.worked[lane] += took.work;
-        if let Some(gate) = &mut self.gate {
-            let empty = match lane {
-                0 => machine.hear(0.0, 0.0),
-                1 => machine.think(1.0, 0.0),
-                _ => machine.speak(0.0),
-            };
-            gate.works(took.idle + took.work, (took.work - empty.work).max(0.0));
-        }
     }
 
     /// The part of the device that the lane has for its work.
@@ -321,7 +313,10 @@ impl<'a> World<'a> {
 
     fn end(&mut self, lane: usize) {
         self.running[lane] = None;
-        self.referee.done(self.now, lane);
+        let stepped = self.referee.done(self.now, lane);
+        if let (Some(gate), Some(stepped)) = (&mut self.gate, stepped) {
+            gate.stepped(stepped);
+        }
         match lane {
             0 => {
                 for turn in self.hearing.end() {

@@ -20,7 +20,7 @@ struct Floor {
     schedule: Schedule,
     seats: BTreeMap<LaneId, Called>,
     width: u32,
-    /// How long steps for calls took, all together.
+    /// How long steps for calls took, all together, as far as more calls would take more.
     worked: Duration,
 }
 
@@ -39,8 +39,8 @@ impl Device {
         Self(Arc::new(Mutex::new(Floor { schedule, seats, width, worked })))
     }
 
-    /// How long the device was at work for calls, since it began: each step is taken to keep two
-    /// processors busy, since some use one and some all that are free.
+    /// How long the device was at work for calls, since it began, as far as more calls would keep it at work for
+    /// longer. Each step is taken to keep two processors busy, since some use one and some all that are free.
     pub fn worked(&self) -> Duration {
         let floor = self.floor();
         floor.worked / (floor.width / 2).max(1)
@@ -150,7 +150,7 @@ impl Seat {
                 let mut floor = self.device.floor();
                 let stepped = floor.schedule.done(now, self.lane);
                 if let Some(stepped) = stepped.filter(|_| request.claim.is_call) {
-                    floor.worked += stepped.took;
+                    floor.worked += stepped.charged;
                 }
                 floor.grant(now);
                 self.state = State::Away;
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::schedule::Tenant;
 
-    const STEP: Step = Step { kind: 0, amount: 1.0 };
+    const STEP: Step = Step { kind: 0, amount: 1.0, is_joint: false };
 
     fn device(width: usize) -> Device {
         Device::new(NonZeroUsize::new(width).unwrap())

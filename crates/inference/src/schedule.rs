@@ -1,6 +1,7 @@
 //! Who steps next on a device that lanes share: a GPU, or the processors of a site without one.
 
 mod batch;
+mod charge;
 mod claim;
 mod costs;
 mod rank;
@@ -15,6 +16,7 @@ use std::{
 
 use self::{
     batch::Credit,
+    charge::charge,
     rank::{Rank, micros, rank},
 };
 pub use self::{
@@ -35,6 +37,8 @@ pub struct Step {
     pub kind: u8,
     /// How much of it: replies, tokens, seconds of sound, whatever the cost grows with.
     pub amount: f64,
+    /// Whether the work of more callers would be done in the same step for little more.
+    pub is_joint: bool,
 }
 
 /// What a lane asks for.
@@ -55,6 +59,8 @@ pub struct Stepped {
     pub step: Step,
     /// How long it took.
     pub took: Duration,
+    /// How much of it one more caller's work would repeat.
+    pub charged: Duration,
 }
 
 /// Decides which lane of a device steps next. Pure: knows no clock and holds no lock.
@@ -85,6 +91,8 @@ struct Place {
     costs: BTreeMap<u8, Costs>,
     asked: Option<Asked>,
     running: Option<Running>,
+    /// When the last step began.
+    stepped: Option<Instant>,
     used: Duration,
 }
 
@@ -112,8 +120,14 @@ impl Schedule {
     /// A lane that shares the device. `prior` is believed of its steps until they are measured.
     pub fn lane(&mut self, prior: Cost) -> LaneId {
         let unmeasured = Costs::new(prior);
-        let (asked, running, used) = (None, None, Duration::ZERO);
-        self.lanes.push(Place { unmeasured, costs: BTreeMap::new(), asked, running, used });
+        self.lanes.push(Place {
+            unmeasured,
+            costs: BTreeMap::new(),
+            asked: None,
+            running: None,
+            stepped: None,
+            used: Duration::ZERO,
+        });
         LaneId(self.lanes.len() - 1)
     }
 
@@ -160,9 +174,11 @@ impl Schedule {
         let unmeasured = &place.unmeasured;
         let costs = place.costs.entry(step.kind).or_insert_with(|| unmeasured.clone());
         costs.measured(step.amount, took);
+        let since_last = place.stepped.replace(since).map(|last| since - last);
+        let charged = if step.is_joint { charge(costs.cost(), took, since_last) } else { took };
         let is_batch_waiting = self.waiting().any(|lane| self.is_batch(lane));
         self.credit.stepped(request.claim.class, took, is_batch_waiting);
-        Some(Stepped { step, took })
+        Some(Stepped { step, took, charged })
     }
 
     /// Gives back the granted step without learning from it: the lane failed, or had nothing to do
@@ -196,7 +212,7 @@ impl Schedule {
 
     /// The work that is left until a request's claim is met: this step safely, the rest on average.
     pub fn work_left(&self, lane: LaneId, request: &Request) -> Duration {
-        let Step { kind, amount } = request.step;
+        let Step { kind, amount, .. } = request.step;
         let steps = if amount > 0.0 { (request.left / amount).ceil().clamp(1.0, 1e6) } else { 1.0 };
         let costs = self.costs(lane, kind);
         costs.safe(amount) + costs.mean(amount).mul_f64(steps - 1.0)

@@ -33,7 +33,10 @@ impl Hearing {
         let batch = self.next(machine);
         let amount = windows(batch, machine);
         let claims: Vec<_> = batch.iter().map(|w| (w.due, amount)).collect();
-        (!claims.is_empty()).then_some(Demand { step: Step { kind: 0, amount }, claims })
+        (!claims.is_empty()).then_some(Demand {
+            step: Step { kind: 0, amount, is_joint: machine.is_gpu() },
+            claims,
+        })
     }
 
     /// Begins the next step; what it takes.

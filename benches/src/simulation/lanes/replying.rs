@@ -70,7 +70,7 @@ impl Replying {
         let at_work = || self.replies.iter().zip(&shares).filter(|(_, share)| **share > 0.0);
         let reads = at_work().any(|(reply, _)| reply.to_read > 0.0);
         let claims = at_work().map(|(reply, share)| Self::claim(reply, *share, amount));
-        let step = Step { kind: u8::from(reads), amount };
+        let step = Step { kind: u8::from(reads), amount, is_joint: true };
         (amount > 0.0).then(|| Demand { step, claims: claims.collect() })
     }
 

@@ -1,6 +1,7 @@
 //! Replies that a grammar constrains: which tokens may come next, so that what is written is JSON of
 //! a schema or a call of a function.
 
+mod keeper;
 #[cfg(test)]
 mod property_tests;
 mod schema;
@@ -16,7 +17,10 @@ use llguidance::{
 };
 use trunkline_inference::ModelError;
 
-pub(crate) use self::tool_grammar::{CallForm, CallRules};
+pub(crate) use self::{
+    keeper::{Keeper, Rein},
+    tool_grammar::{CallForm, CallRules},
+};
 use crate::vocabulary::Vocabulary;
 
 /// Compiled grammars kept for requests that bring them again, the least recently used given up first.
@@ -52,11 +56,6 @@ impl Grammars {
         Self { vocabulary, factory: None, compiled: Vec::new() }
     }
 
-    /// The tokens that they are made of.
-    pub(crate) fn vocabulary(&self) -> &dyn Vocabulary {
-        self.vocabulary.as_ref()
-    }
-
     /// Arranges the vocabulary for grammars, once: some tenths of a second for 150,000 tokens.
     pub(crate) fn prepare(&mut self) -> Result<&ParserFactory, ModelError> {
         if self.factory.is_none() {
@@ -78,8 +77,12 @@ impl Grammars {
             Some(at) => self.compiled.remove(at).1,
             None => self.compile(grammar)?,
         };
-        let constraint =
-            Constraint { matcher: matcher.clone(), ends: Arc::clone(&self.vocabulary) };
+        let constraint = Constraint {
+            matcher: matcher.clone(),
+            ends: Arc::clone(&self.vocabulary),
+            next: None,
+            is_asked_for_all: false,
+        };
         if self.compiled.len() >= KEPT_GRAMMARS {
             self.compiled.remove(0);
         }
@@ -149,6 +152,9 @@ fn word(vocabulary: &dyn Vocabulary, token: LlamaToken) -> Vec<u8> {
 pub(crate) struct Constraint {
     matcher: Matcher,
     ends: Arc<dyn Vocabulary>,
+    /// What may come next, where that is known.
+    next: Option<Allowed>,
+    is_asked_for_all: bool,
 }
 
 impl Constraint {
@@ -165,11 +171,27 @@ impl Constraint {
 
     /// All the tokens that may come next; at least one.
     pub(crate) fn allowed(&mut self) -> Result<Allowed, String> {
-        self.matcher.compute_mask_or_eos().map(Allowed).map_err(|e| e.to_string())
+        self.is_asked_for_all = true;
+        match self.next.take() {
+            Some(allowed) => Ok(allowed),
+            None => self.matcher.compute_mask_or_eos().map(Allowed).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Finds out which those are, for when they are asked for.
+    pub(crate) fn look_ahead(&mut self) {
+        // What is wrong shows again when it is asked.
+        self.next = self.matcher.compute_mask_or_eos().map(Allowed).ok();
+    }
+
+    /// Whether all tokens that may come next were asked for before the last one was chosen.
+    pub(crate) fn is_asked_for_all(&self) -> bool {
+        self.is_asked_for_all
     }
 
     /// Goes on by a token that is allowed.
     pub(crate) fn accept(&mut self, token: LlamaToken) -> Result<(), String> {
+        self.next = None;
         if self.ends.is_end(token) || self.is_complete() {
             return Ok(());
         }

@@ -19,7 +19,7 @@ use self::{
     pen::Pen,
 };
 use crate::{
-    constraint::Grammars,
+    constraint::Keeper,
     network::{EvaluateError, Limits, Network, Row},
     plan::{self, Need, Share},
     prefix::{Sequences, shared_len},
@@ -49,7 +49,7 @@ pub(crate) enum Request {
 pub(crate) struct ReplyEngine<N: Network> {
     network: N,
     template: Arc<ChatTemplate>,
-    grammars: Grammars,
+    keeper: Keeper,
     limits: Limits,
     sequences: Sequences,
     jobs: Vec<Option<Job>>,
@@ -57,20 +57,19 @@ pub(crate) struct ReplyEngine<N: Network> {
 
 impl<N: Network> ReplyEngine<N> {
     /// An engine without jobs.
-    pub(crate) fn new(network: N, template: Arc<ChatTemplate>, limits: Limits) -> Self {
-        Self {
-            grammars: Grammars::new(Arc::clone(network.vocabulary())),
+    pub(crate) fn new(
+        network: N,
+        template: Arc<ChatTemplate>,
+        limits: Limits,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            keeper: Keeper::start(Arc::clone(network.vocabulary()))?,
             network,
             template,
             limits,
             sequences: Sequences::new(limits.sequences),
             jobs: (0..limits.slots).map(|_| None).collect(),
-        }
-    }
-
-    /// Gets ready for replies that a grammar constrains, so that the first one does not wait for it.
-    pub(crate) fn prepare_grammars(&mut self) -> Result<(), ModelError> {
-        self.grammars.prepare().map(|_| ())
+        })
     }
 }
 
@@ -156,9 +155,9 @@ impl<N: Network> ReplyEngine<N> {
         let vocabulary = self.network.vocabulary().as_ref();
         let prompt = prompt::compose(vocabulary, &self.template, chat, self.prompt_budget())?;
         let pen = if chat.options.max_tokens == 0 {
-            Pen::of_warm_up(&mut self.grammars)?
+            Pen::of_warm_up(&self.keeper)?
         } else {
-            Pen::of_chat(chat, self.template.call_form(), &mut self.grammars)?
+            Pen::of_chat(chat, self.template.call_form(), &self.keeper)?
         };
         Ok(Work::new(prompt, chat.options.max_tokens, pen).waited_for_by(chat.party))
     }
@@ -166,7 +165,7 @@ impl<N: Network> ReplyEngine<N> {
     fn read_text(&mut self, text: &Completion) -> Result<Work, ModelError> {
         let prompt =
             prompt::of_text(self.network.vocabulary().as_ref(), text, self.prompt_budget())?;
-        let pen = Pen::of_text(&text.options, &mut self.grammars)?;
+        let pen = Pen::of_text(&text.options, &self.keeper)?;
         Ok(Work::new(prompt, text.options.max_tokens, pen).waited_for_by(text.party))
     }
 
@@ -196,6 +195,10 @@ impl<N: Network> ReplyEngine<N> {
             }
             None => return,
         };
+        if let Err(refusal) = work.check() {
+            slots.fail(slot, refusal);
+            return;
+        }
         let found = self.sequences.ahead(work.sequence, &work.prompt[..work.most_shared()]);
         if let Some((source, keep)) = found.filter(|_| work.is_reading() && self.network.can_trim())
         {
@@ -220,7 +223,7 @@ impl<N: Network> ReplyEngine<N> {
             let (claim, steps) = self.work(share.slot)?.claim(share.tokens);
             Some((claim, amount * steps as f64))
         });
-        (Step { kind: u8::from(reads), amount }, claims.collect())
+        (Step { kind: u8::from(reads), amount, is_joint: true }, claims.collect())
     }
 
     fn plan(&self, ready: &[SlotId]) -> Vec<Share> {
@@ -299,7 +302,7 @@ impl<N: Network> ReplyEngine<N> {
 
     fn write(&mut self, slot: SlotId, row: usize, slots: &mut Slots<ReplyPiece>) {
         let Some(Job::Working(work)) = &mut self.jobs[slot] else { return };
-        let pieces = match work.write(self.network.logits(row), &mut self.grammars) {
+        let pieces = match work.write(self.network.logits(row), &self.keeper) {
             Ok(Some(pieces)) => pieces,
             Ok(None) => {
                 self.finish(slot, Ending::Whole, slots);

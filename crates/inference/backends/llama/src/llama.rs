@@ -54,9 +54,7 @@ impl Llama {
             let vocabulary = Arc::clone(weights.vocabulary());
             shared.get_or_init(|| Prompts { template: Arc::clone(&template), vocabulary });
             let limits = weights.limits(&config);
-            let mut engine = ReplyEngine::new(weights, template, limits);
-            engine.prepare_grammars()?;
-            Ok(engine)
+            ReplyEngine::new(weights, template, limits)
         };
         let lane = Lane::start_on(device, NAME, Priority::BehindAudio, load_engine)?;
         Ok(Self { lane, prompts, context_tokens })

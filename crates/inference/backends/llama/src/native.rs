@@ -49,7 +49,11 @@ impl Plan {
             Kernels::LlamaCpp => Ok(None),
             Kernels::Fastest if is_on_gpu || !LanguageModel::is_fast_here() => Ok(None),
             // What is wrong with a file llama.cpp says better.
-            Kernels::Fastest => Ok(Self::of_file(config).ok()),
+            Kernels::Fastest => Ok(Self::of_file(config)
+                .inspect_err(|reason| {
+                    tracing::info!(reason, "llama.cpp's kernels evaluate the language model");
+                })
+                .ok()),
             Kernels::Native => Self::of_file(config).map(Some).map_err(|reason| {
                 let reason = format!("its own kernels cannot evaluate the model: {reason}");
                 ModelError::Engine { engine: "llama", reason }

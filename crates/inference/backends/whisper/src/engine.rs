@@ -139,7 +139,7 @@ impl<R: Recognize> Hearing<R> {
             let steps_left = (self.usual_steps - at_work.steps).max(1.0);
             Some((claim(at_work, party), amount * steps_left))
         });
-        (Step { kind: 0, amount }, claims.collect())
+        (Step { kind: 0, amount, is_joint: self.settings.gpu }, claims.collect())
     }
 
     fn window(&self, turn: &Turn, sound: &[f32]) -> OwnedWindow {

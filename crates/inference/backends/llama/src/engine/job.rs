@@ -9,7 +9,7 @@ use trunkline_inference::{
 
 use super::pen::Pen;
 use crate::{
-    constraint::Grammars,
+    constraint::Keeper,
     plan::Stage,
     text::{Ending, Pieces},
 };
@@ -143,13 +143,18 @@ impl Work {
     pub(super) fn write(
         &mut self,
         logits: &[f32],
-        grammars: &mut Grammars,
+        keeper: &Keeper,
     ) -> Result<Option<Pieces>, ModelError> {
         let Some(pen) = &mut self.pen else { return Ok(None) };
-        let Some((token, pieces)) = pen.write(logits, grammars)? else { return Ok(None) };
+        let Some((token, pieces)) = pen.write(logits, keeper)? else { return Ok(None) };
         self.length.written += 1;
         self.last = Some(token);
         Ok(Some(pieces))
+    }
+
+    /// Says what of its schema cannot be kept, as soon as that is known.
+    pub(super) fn check(&mut self) -> Result<(), ModelError> {
+        self.pen.as_mut().map_or(Ok(()), Pen::check)
     }
 
     /// Whether nothing more may follow: a stop text came, or the grammar is at its end.
@@ -192,14 +197,14 @@ mod tests {
     use super::*;
     use crate::vocabulary::toy::Toy;
 
-    fn grammars() -> Grammars {
-        Grammars::new(Arc::new(Toy::bytes()))
+    fn keeper() -> Keeper {
+        Keeper::start(Arc::new(Toy::bytes())).unwrap()
     }
 
     fn work(max_tokens: u32, cached: usize, stop: &str) -> Work {
         let prompt = (0..10).map(LlamaToken).collect();
         let options = ChatOptions { stop: vec![stop.to_owned()], ..ChatOptions::default() };
-        let pen = Pen::of_text(&options, &mut grammars()).unwrap();
+        let pen = Pen::of_text(&options, &keeper()).unwrap();
         let mut work = Work::new(prompt, max_tokens, pen);
         work.begin_at(0, cached);
         work
@@ -208,7 +213,7 @@ mod tests {
     fn write(work: &mut Work, byte: u8) -> Option<Pieces> {
         let mut logits = [0.0; 256];
         logits[usize::from(byte)] = 1.0;
-        work.write(&logits, &mut grammars()).unwrap()
+        work.write(&logits, &keeper()).unwrap()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use trunkline_inference::{
 };
 
 use crate::{
-    constraint::{CallForm, CallRules, Constraint, Grammars, Rule},
+    constraint::{CallForm, CallRules, Keeper, Rein, Rule},
     logprobs,
     sampling::Sampler,
     text::{Callable, Ending, MAX_TOOL_CALLS, Pieces, ReplyWriter},
@@ -20,7 +20,7 @@ const TOP_LOGPROBS: u8 = 20;
 /// Writes one reply.
 pub(super) struct Pen {
     sampler: Sampler,
-    constraint: Option<Constraint>,
+    rein: Rein,
     /// The calls that the reply may turn out to be.
     calls: Option<CallRules>,
     /// The tokens since the beginning, while the reply may turn out to be calls.
@@ -34,7 +34,7 @@ impl Pen {
     pub(super) fn of_chat(
         chat: &Chat,
         form: CallForm,
-        grammars: &mut Grammars,
+        keeper: &Keeper,
     ) -> Result<Self, ModelError> {
         let rule = rule_of_format(&chat.options.format);
         let names = || chat.tools.iter().map(|tool| tool.name.clone());
@@ -75,25 +75,20 @@ impl Pen {
                 (Callable::default(), rule.map(Rule::Json), None)
             }
         };
-        let constraint = rule.map(|rule| grammars.begin(&rule)).transpose()?;
-        let pen = Self::plain(&chat.options, grammars.vocabulary(), callable)?;
-        Ok(Self { constraint, calls, ..pen })
+        let pen = Self::plain(&chat.options, keeper.vocabulary(), callable)?;
+        Ok(Self { rein: rule.map_or_else(Rein::none, |rule| keeper.begin(rule)), calls, ..pen })
     }
 
     /// For the continuation of a text.
-    pub(super) fn of_text(
-        options: &ChatOptions,
-        grammars: &mut Grammars,
-    ) -> Result<Self, ModelError> {
+    pub(super) fn of_text(options: &ChatOptions, keeper: &Keeper) -> Result<Self, ModelError> {
         let rule = rule_of_format(&options.format).map(Rule::Json);
-        let constraint = rule.map(|rule| grammars.begin(&rule)).transpose()?;
-        let pen = Self::plain(options, grammars.vocabulary(), Callable::default())?;
-        Ok(Self { constraint, ..pen })
+        let pen = Self::plain(options, keeper.vocabulary(), Callable::default())?;
+        Ok(Self { rein: rule.map_or_else(Rein::none, |rule| keeper.begin(rule)), ..pen })
     }
 
     /// For a prompt that is only evaluated.
-    pub(super) fn of_warm_up(grammars: &mut Grammars) -> Result<Self, ModelError> {
-        Self::plain(&ChatOptions::default(), grammars.vocabulary(), Callable::default())
+    pub(super) fn of_warm_up(keeper: &Keeper) -> Result<Self, ModelError> {
+        Self::plain(&ChatOptions::default(), keeper.vocabulary(), Callable::default())
     }
 
     fn plain(
@@ -110,7 +105,7 @@ impl Pen {
         }
         Ok(Self {
             sampler: Sampler::of(options),
-            constraint: None,
+            rein: Rein::none(),
             calls: None,
             tokens: Vec::new(),
             writer: ReplyWriter::new(&options.stop, callable),
@@ -123,32 +118,38 @@ impl Pen {
     pub(super) fn write(
         &mut self,
         logits: &[f32],
-        grammars: &mut Grammars,
+        keeper: &Keeper,
     ) -> Result<Option<(LlamaToken, Pieces)>, ModelError> {
-        let token = match self.sampler.choose(logits, self.constraint.as_mut()) {
+        let token = match self.sampler.choose(logits, self.rein.constraint()?) {
             Ok(token) => token,
             Err(reason) => {
-                grammars.forget();
+                keeper.forget();
                 return Err(failed(reason));
             }
         };
-        if grammars.vocabulary().is_end(token) {
+        let vocabulary = keeper.vocabulary();
+        if vocabulary.is_end(token) {
             return Ok(None);
         }
-        if let Some(constraint) = &mut self.constraint {
+        if let Some(constraint) = self.rein.constraint()? {
             constraint.accept(token).map_err(failed)?;
         }
-        let vocabulary = grammars.vocabulary();
+        self.rein.look_ahead(keeper);
         let logprobs =
             self.top_logprobs.map(|count| logprobs::of_token(logits, token, count, vocabulary));
         let pieces = self.writer.push(&vocabulary.piece(token), logprobs);
-        self.follow(token, grammars);
+        self.follow(token, keeper);
         Ok(Some((token, pieces)))
     }
 
     /// Whether nothing may follow.
     pub(super) fn is_complete(&self) -> bool {
-        self.writer.has_stopped() || self.constraint.as_ref().is_some_and(Constraint::is_complete)
+        self.writer.has_stopped() || self.rein.is_complete()
+    }
+
+    /// Says what of its schema cannot be kept, as soon as that is known.
+    pub(super) fn check(&mut self) -> Result<(), ModelError> {
+        self.rein.poll()
     }
 
     /// The last pieces.
@@ -157,7 +158,7 @@ impl Pen {
     }
 
     /// Keeps a call that the model has begun to what its function takes.
-    fn follow(&mut self, token: LlamaToken, grammars: &mut Grammars) {
+    fn follow(&mut self, token: LlamaToken, keeper: &Keeper) {
         if self.calls.is_none() {
             return;
         }
@@ -165,8 +166,8 @@ impl Pen {
         let Some(length) = self.writer.take_beginning() else { return };
         let Some(rules) = self.calls.take() else { return };
         let tokens = std::mem::take(&mut self.tokens);
-        self.constraint = since(&tokens, length, grammars.vocabulary())
-            .and_then(|begun| begin_call(rules, begun, grammars));
+        self.rein = since(&tokens, length, keeper.vocabulary())
+            .map_or_else(Rein::none, |begun| keeper.continue_calls(rules, begun));
     }
 }
 
@@ -184,24 +185,6 @@ fn since<'a>(
         }
     }
     None
-}
-
-/// The grammar of the calls, gone on to where the model is; `None` when it writes them otherwise.
-/// Functions whose parameters no grammar can keep to take any object.
-fn begin_call(
-    mut rules: CallRules,
-    begun: &[LlamaToken],
-    grammars: &mut Grammars,
-) -> Option<Constraint> {
-    let constraint = grammars.begin(&Rule::Calls(rules.clone())).or_else(|refusal| {
-        tracing::debug!(%refusal, "a call is only kept to be an object");
-        for tool in &mut rules.tools {
-            tool.parameters = json!({"type": "object"});
-        }
-        grammars.begin(&Rule::Calls(rules))
-    });
-    let mut constraint = constraint.ok()?;
-    constraint.catch_up(begun).then_some(constraint)
 }
 
 fn rule_of_format(format: &TextFormat) -> Option<Value> {

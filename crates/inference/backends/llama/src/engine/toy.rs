@@ -221,7 +221,7 @@ impl Toy {
                 vocabulary: Arc::new(ToyVocabulary::bytes()),
             };
             let template = ChatTemplate::of_model(None, TokenTexts::default()).unwrap();
-            Ok(ReplyEngine::new(network, Arc::new(template), limits))
+            ReplyEngine::new(network, Arc::new(template), limits)
         });
         Self { lane: lane.unwrap(), evaluated }
     }

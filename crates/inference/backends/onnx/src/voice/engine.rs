@@ -157,7 +157,8 @@ impl<S: Synthesizer> VoiceEngine<S> {
         // Who begins is heard one step later.
         let left = if begins { 2.0 * amount } else { amount };
         let claims = seats().map(|seat| (seat.speaker.claim(), left)).collect();
-        (Step { kind: u8::from(begins), amount }, claims)
+        let together = if begins { self.together.begin } else { self.together.next };
+        (Step { kind: u8::from(begins), amount, is_joint: together > 1 }, claims)
     }
 
     /// Says the next stretch of each slot's reply, or begins the next part of each.

@@ -80,7 +80,7 @@ pub(super) fn start(config: LlamaConfig, script: Script) -> Lane<ReplyEngine<Scr
         let weights = Weights::load(&config)?;
         let limits = weights.limits(&config);
         let template = ChatTemplate::of_model(None, weights.token_texts()).unwrap();
-        Ok(ReplyEngine::new(Scripted { weights, script }, Arc::new(template), limits))
+        ReplyEngine::new(Scripted { weights, script }, Arc::new(template), limits)
     };
     Lane::start("equality", Priority::WithAudio, load).unwrap()
 }
