@@ -1,5 +1,7 @@
 //! What steps take.
 
+use std::time::Duration;
+
 use trunkline_inference::capacity::{Gpu, Models};
 
 /// A device and the models on it.
@@ -35,9 +37,9 @@ impl Took {
 }
 
 impl Machine {
-    /// Whether it is a GPU, whose steps take in more work for little more.
-    pub(super) fn is_gpu(&self) -> bool {
-        matches!(self, Self::Gpu(..))
+    /// So many seconds on a GPU, whose steps take in more work for little more.
+    pub(super) fn pace(&self, seconds: f64) -> Option<Duration> {
+        matches!(self, Self::Gpu(..)).then(|| Duration::from_secs_f64(seconds))
     }
 
     /// To transcribe windows of so many seconds in all.

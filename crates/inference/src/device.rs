@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::schedule::Tenant;
 
-    const STEP: Step = Step { kind: 0, amount: 1.0, is_joint: false };
+    const STEP: Step = Step { kind: 0, amount: 1.0, pace: None };
 
     fn device(width: usize) -> Device {
         Device::new(NonZeroUsize::new(width).unwrap())

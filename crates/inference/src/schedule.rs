@@ -37,8 +37,9 @@ pub struct Step {
     pub kind: u8,
     /// How much of it: replies, tokens, seconds of sound, whatever the cost grows with.
     pub amount: f64,
-    /// Whether the work of more callers would be done in the same step for little more.
-    pub is_joint: bool,
+    /// Where the work of more callers is done in the same step for little more: how often a lane that has too
+    /// much to do steps, so that nothing is late for it.
+    pub pace: Option<Duration>,
 }
 
 /// What a lane asks for.
@@ -175,7 +176,9 @@ impl Schedule {
         let costs = place.costs.entry(step.kind).or_insert_with(|| unmeasured.clone());
         costs.measured(step.amount, took);
         let since_last = place.stepped.replace(since).map(|last| since - last);
-        let charged = if step.is_joint { charge(costs.cost(), took, since_last) } else { took };
+        let charged = step
+            .pace
+            .map_or(took, |pace| charge(costs.cost(), took, since_last.unwrap_or(pace), pace));
         let is_batch_waiting = self.waiting().any(|lane| self.is_batch(lane));
         self.credit.stepped(request.claim.class, took, is_batch_waiting);
         Some(Stepped { step, took, charged })

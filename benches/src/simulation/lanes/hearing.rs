@@ -33,10 +33,8 @@ impl Hearing {
         let batch = self.next(machine);
         let amount = windows(batch, machine);
         let claims: Vec<_> = batch.iter().map(|w| (w.due, amount)).collect();
-        (!claims.is_empty()).then_some(Demand {
-            step: Step { kind: 0, amount, is_joint: machine.is_gpu() },
-            claims,
-        })
+        (!claims.is_empty())
+            .then_some(Demand { step: Step { kind: 0, amount, pace: machine.pace(0.2) }, claims })
     }
 
     /// Begins the next step; what it takes.

@@ -1,6 +1,6 @@
 //! The language model's lane: each step writes a token of every reply and reads what room is left for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use trunkline_inference::{
     FIRST_CLAUSE_TOKENS, Party,
@@ -70,7 +70,7 @@ impl Replying {
         let at_work = || self.replies.iter().zip(&shares).filter(|(_, share)| **share > 0.0);
         let reads = at_work().any(|(reply, _)| reply.to_read > 0.0);
         let claims = at_work().map(|(reply, share)| Self::claim(reply, *share, amount));
-        let step = Step { kind: u8::from(reads), amount, is_joint: true };
+        let step = Step { kind: u8::from(reads), amount, pace: Some(Duration::from_millis(50)) };
         (amount > 0.0).then(|| Demand { step, claims: claims.collect() })
     }
 

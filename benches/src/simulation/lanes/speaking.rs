@@ -48,10 +48,8 @@ impl Speaking {
         let batch = self.next(machine);
         let amount: f64 = batch.iter().map(|(_, _, sound)| sound).sum();
         let claims = batch.iter().map(|(_, due, _)| (*due, amount)).collect();
-        (!batch.is_empty()).then_some(Demand {
-            step: Step { kind: 0, amount, is_joint: machine.is_gpu() },
-            claims,
-        })
+        (!batch.is_empty())
+            .then_some(Demand { step: Step { kind: 0, amount, pace: machine.pace(0.25) }, claims })
     }
 
     /// Begins the next step; what it takes.

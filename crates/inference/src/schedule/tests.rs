@@ -17,7 +17,7 @@ fn step_of(cost: Duration) -> Cost {
 }
 
 fn request(claim: Claim) -> Request {
-    Request { claim, step: Step { kind: 0, amount: 1.0, is_joint: false }, left: 1.0 }
+    Request { claim, step: Step { kind: 0, amount: 1.0, pace: None }, left: 1.0 }
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_lane_asks_with_the_most_urgent_claim_that_can_be_met() {
     let mut schedule = schedule(1);
     let lane = schedule.lane(step_of(ms(10)));
     let at = |n| Claim::live(Tenant(1), now + ms(n));
-    let step = Step { kind: 0, amount: 1.0, is_joint: false };
+    let step = Step { kind: 0, amount: 1.0, pace: None };
     let claims = [(Claim::batch(Tenant(1)), 1.0), (at(5), 1.0), (at(200), 15.0), (at(100), 2.0)];
     let asked = schedule.most_urgent(now, lane, step, claims).unwrap();
     assert_eq!((asked.claim, asked.left), claims[2]);

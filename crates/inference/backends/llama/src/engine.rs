@@ -7,7 +7,7 @@ mod pen;
 #[cfg(test)]
 mod toy;
 
-use std::{sync::Arc, task::Context};
+use std::{sync::Arc, task::Context, time::Duration};
 
 use trunkline_inference::{
     Chat, Completion, Engine, ModelError, Party, Progress, ReplyPiece, SlotId, Slots,
@@ -31,6 +31,8 @@ use crate::{
 /// Pieces that one step may give a reader: probabilities and text, tool calls, probabilities and
 /// text, and usage.
 const PIECES_PER_STEP: usize = MAX_TOOL_CALLS + 5;
+/// So often a batch that is never empty is evaluated: twenty tokens a second write a first clause in time.
+const PACE: Duration = Duration::from_millis(50);
 /// Of two prompts that differ sooner than this many tokens from here, neither waits for the other.
 const WORTH_WAITING: usize = 8;
 /// The part of the context, one in so many, that no prompt may take: room for the reply.
@@ -223,7 +225,7 @@ impl<N: Network> ReplyEngine<N> {
             let (claim, steps) = self.work(share.slot)?.claim(share.tokens);
             Some((claim, amount * steps as f64))
         });
-        (Step { kind: u8::from(reads), amount, is_joint: true }, claims.collect())
+        (Step { kind: u8::from(reads), amount, pace: Some(PACE) }, claims.collect())
     }
 
     fn plan(&self, ready: &[SlotId]) -> Vec<Share> {

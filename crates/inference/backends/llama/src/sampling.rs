@@ -14,10 +14,14 @@ use crate::{
     evaluator::signed,
 };
 
+/// A token whose logit is so many temperatures below the best is not drawn: its chance is below 1e-12, and
+/// there are 150,000 of them to be sorted.
+const HOPELESS: f32 = 28.0;
+
 /// Chooses the tokens of one reply.
 pub(crate) struct Sampler {
-    /// Temperature, then nucleus, then a draw from the seed; `None` takes the most likely token.
-    chain: Option<LlamaSampler>,
+    /// `None` takes the most likely token.
+    dice: Option<Dice>,
     adjustments: Adjustments,
     /// The logits as adjusted; empty while nothing is.
     adjusted: Vec<f32>,
@@ -26,7 +30,11 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// For a reply that is to be as these options say.
     pub(crate) fn of(options: &ChatOptions) -> Self {
-        Self { chain: chain(options), adjustments: Adjustments::of(options), adjusted: Vec::new() }
+        Self {
+            dice: Dice::of(options),
+            adjustments: Adjustments::of(options),
+            adjusted: Vec::new(),
+        }
     }
 
     /// The next token. Fails with what the grammar says when it cannot go on.
@@ -43,27 +51,58 @@ impl Sampler {
             self.adjustments.apply(&mut self.adjusted);
             &self.adjusted
         };
-        let token = match (&mut self.chain, constraint) {
+        let token = match (&mut self.dice, constraint) {
             (None, None) => most_likely(logits),
             (None, Some(constraint)) => most_likely_allowed(logits, constraint)?,
-            (Some(chain), None) => draw(logits, chain, None),
-            (Some(chain), Some(constraint)) => draw(logits, chain, Some(&constraint.allowed()?)),
+            (Some(dice), None) => dice.draw(logits, None),
+            (Some(dice), Some(constraint)) => dice.draw(logits, Some(&constraint.allowed()?)),
         };
         self.adjustments.count(token);
         Ok(token)
     }
 }
 
-fn chain(options: &ChatOptions) -> Option<LlamaSampler> {
-    if options.temperature <= 0.0 {
-        return None;
+/// Draws tokens by chance.
+struct Dice {
+    /// Temperature, then nucleus, then a draw from the seed.
+    chain: LlamaSampler,
+    temperature: f32,
+}
+
+impl Dice {
+    fn of(options: &ChatOptions) -> Option<Self> {
+        if options.temperature <= 0.0 {
+            return None;
+        }
+        let mut chain = vec![LlamaSampler::temp(options.temperature)];
+        if options.top_p < 1.0 {
+            chain.push(LlamaSampler::top_p(options.top_p.max(0.0), 1));
+        }
+        chain.push(LlamaSampler::dist(options.seed));
+        Some(Self { chain: LlamaSampler::chain(chain, true), temperature: options.temperature })
     }
-    let mut chain = vec![LlamaSampler::temp(options.temperature)];
-    if options.top_p < 1.0 {
-        chain.push(LlamaSampler::top_p(options.top_p.max(0.0), 1));
+
+    fn draw(&mut self, logits: &[f32], allowed: Option<&Allowed>) -> LlamaToken {
+        let is_allowed = |id: i32| allowed.is_none_or(|allowed| allowed.contains(id));
+        let best = match allowed {
+            None => logits.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            Some(_) => (0..)
+                .zip(logits)
+                .filter(|&(id, _)| is_allowed(id))
+                .fold(f32::NEG_INFINITY, |best, (_, &logit)| best.max(logit)),
+        };
+        let least = best - HOPELESS * self.temperature;
+        let candidates = (0..)
+            .zip(logits)
+            .filter(|&(id, &logit)| logit >= least && is_allowed(id))
+            .map(|(id, &logit)| LlamaTokenData::new(LlamaToken(id), logit, 0.0));
+        let mut candidates = LlamaTokenDataArray::from_iter(candidates, false);
+        let first = candidates.data.first().map(LlamaTokenData::id);
+        candidates.apply_sampler(&mut self.chain);
+        let token = candidates.selected_token().or(first).unwrap_or_else(|| most_likely(logits));
+        self.chain.accept(token);
+        token
     }
-    chain.push(LlamaSampler::dist(options.seed));
-    Some(LlamaSampler::chain(chain, true))
 }
 
 /// What is added to the logits of single tokens.
@@ -146,19 +185,6 @@ fn most_likely(logits: &[f32]) -> LlamaToken {
     let start = best.1 * BLOCK;
     let within = logits.iter().skip(start).position(|&logit| logit >= best.0).unwrap_or(0);
     LlamaToken(signed(start + within))
-}
-
-fn draw(logits: &[f32], chain: &mut LlamaSampler, allowed: Option<&Allowed>) -> LlamaToken {
-    let candidates = (0..)
-        .zip(logits)
-        .filter(|&(id, _)| allowed.is_none_or(|allowed| allowed.contains(id)))
-        .map(|(id, &logit)| LlamaTokenData::new(LlamaToken(id), logit, 0.0));
-    let mut candidates = LlamaTokenDataArray::from_iter(candidates, false);
-    let first = candidates.data.first().map(LlamaTokenData::id);
-    candidates.apply_sampler(chain);
-    let token = candidates.selected_token().or(first).unwrap_or_else(|| most_likely(logits));
-    chain.accept(token);
-    token
 }
 
 #[cfg(test)]

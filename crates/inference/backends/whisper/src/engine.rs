@@ -27,6 +27,8 @@ const GROWTH_PER_WORK: usize = 3;
 const LEAST_SAMPLES: usize = 1_760;
 /// How far one window moves what is expected of the next.
 const LEARNING: f64 = 0.2;
+/// So often windows are transcribed where several are at a time: words are due 450 ms after the sound.
+const PACE: Duration = Duration::from_millis(200);
 
 /// How an engine works.
 #[derive(Clone, Debug)]
@@ -139,7 +141,7 @@ impl<R: Recognize> Hearing<R> {
             let steps_left = (self.usual_steps - at_work.steps).max(1.0);
             Some((claim(at_work, party), amount * steps_left))
         });
-        (Step { kind: 0, amount, is_joint: self.settings.gpu }, claims.collect())
+        (Step { kind: 0, amount, pace: self.settings.gpu.then_some(PACE) }, claims.collect())
     }
 
     fn window(&self, turn: &Turn, sound: &[f32]) -> OwnedWindow {

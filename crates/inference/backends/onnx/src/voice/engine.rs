@@ -37,6 +37,8 @@ const WARM_UP: &str = "Good morning, how may I help you?";
 const AHEAD: Duration = Duration::from_secs(1);
 /// How far one part moves the loudness that is expected of its voice.
 const LEARNING: f32 = 0.2;
+/// So often stretches are spoken where several are at a time: they sound for longer.
+const PACE: Duration = Duration::from_millis(250);
 
 /// Many replies, one voice model.
 pub(crate) struct VoiceEngine<S: Synthesizer> {
@@ -158,7 +160,7 @@ impl<S: Synthesizer> VoiceEngine<S> {
         let left = if begins { 2.0 * amount } else { amount };
         let claims = seats().map(|seat| (seat.speaker.claim(), left)).collect();
         let together = if begins { self.together.begin } else { self.together.next };
-        (Step { kind: u8::from(begins), amount, is_joint: together > 1 }, claims)
+        (Step { kind: u8::from(begins), amount, pace: (together > 1).then_some(PACE) }, claims)
     }
 
     /// Says the next stretch of each slot's reply, or begins the next part of each.

@@ -82,10 +82,18 @@ fn quantise(
     sums: &mut [[f32; 2]],
 ) {
     for (((block, to), scale), sums) in blocks.iter().zip(to).zip(scales).zip(sums) {
-        let mut most = 0.0_f32;
-        for x in block {
-            most = most.max(x.abs());
+        // In halves and halves of halves, so that each is one vector.
+        let mut largest: [f32; SHORT] = std::array::from_fn(|n| {
+            let (a, b) = (block[n].abs(), block[n + SHORT].abs());
+            if a > b { a } else { b }
+        });
+        for step in [8, 4, 2, 1] {
+            for n in 0..step {
+                let other = largest[n + step];
+                largest[n] = if other > largest[n] { other } else { largest[n] };
+            }
         }
+        let most = largest[0];
         let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
         *scale = most / 127.0;
         for (x, to) in block.iter().zip(&mut *to) {
