@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod blocks;
+pub(crate) mod halves;
 pub(crate) mod matrix;
 mod tile;
 pub(crate) mod vector;

@@ -14,8 +14,12 @@ use super::{
 };
 use crate::kernel::vector;
 
-/// Rows of a sequence that are taken together: a page is brought to f32 once for them.
-const TOGETHER: usize = 8;
+/// Rows of a sequence that are taken together, a page brought to f32 once for them: at least so many, so that
+/// it is worth it, and at most so many, so that their weights stay in the cache.
+const FEWEST: usize = 8;
+const MOST: usize = 32;
+/// Tasks for each thread, where there are rows for as many.
+const TASKS: usize = 2;
 /// Query heads whose products are made together.
 const HEADS: usize = 4;
 /// Numbers of a value that are summed together, where heads are as long.
@@ -34,8 +38,10 @@ pub(crate) fn attend(
     let width = queries.len() / rows.len();
     assert!(out.len() == queries.len() && width.is_multiple_of(heads * head), "whole heads");
     let out = Out(out.as_mut_ptr());
-    let tasks: Vec<_> =
-        together(rows).flat_map(|rows| (0..heads).map(move |head| (rows.clone(), head))).collect();
+    let most = (rows.len() * heads / (rayon::current_num_threads() * TASKS)).clamp(FEWEST, MOST);
+    let tasks: Vec<_> = together(rows, most)
+        .flat_map(|rows| (0..heads).map(move |head| (rows.clone(), head)))
+        .collect();
     let run = |scratch: &mut Scratch, (span, kv_head): (Range<usize>, usize)| {
         let at = Place { sequence: rows[span.start].sequence, layer, head: kv_head };
         let of_head = width / heads;
@@ -58,13 +64,13 @@ pub(crate) fn attend(
     }
 }
 
-/// Rows of the same sequence, a few at a time.
-fn together(rows: &[Row]) -> impl Iterator<Item = Range<usize>> + '_ {
+/// Rows of the same sequence, so many at a time.
+fn together(rows: &[Row], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut from = 0;
     std::iter::from_fn(move || {
         let first = rows.get(from)?;
         let same = rows[from..].iter().take_while(|row| row.sequence == first.sequence);
-        let span = from..from + same.take(TOGETHER).count();
+        let span = from..from + same.take(most).count();
         from = span.end;
         Some(span)
     })

@@ -4,6 +4,8 @@
 
 use half::{f16, slice::HalfFloatSliceExt};
 
+use crate::kernel::halves::widen;
+
 /// Positions of a page.
 pub(crate) const PAGE: usize = 32;
 
@@ -171,12 +173,12 @@ impl Memory {
 
     /// A head's keys on a page of a sequence, `[head, PAGE]`.
     pub(crate) fn keys(&self, at: Place, page: usize, to: &mut [f32]) {
-        self.part(at, page, 0).convert_to_f32_slice(to);
+        widen(self.part(at, page, 0), to);
     }
 
     /// A head's values on a page of a sequence, `[PAGE, head]`.
     pub(crate) fn values(&self, at: Place, page: usize, to: &mut [f32]) {
-        self.part(at, page, self.kept.part()).convert_to_f32_slice(to);
+        widen(self.part(at, page, self.kept.part()), to);
     }
 
     fn part(&self, at: Place, page: usize, offset: usize) -> &[f16] {
