@@ -175,7 +175,8 @@ impl Schedule {
         let unmeasured = &place.unmeasured;
         let costs = place.costs.entry(step.kind).or_insert_with(|| unmeasured.clone());
         costs.measured(step.amount, took);
-        let since_last = place.stepped.replace(since).map(|last| since - last);
+        let since_last =
+            place.stepped.replace(since).map(|last| since.saturating_duration_since(last));
         let charged = step
             .pace
             .map_or(took, |pace| charge(costs.cost(), took, since_last.unwrap_or(pace), pace));

@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("trunkline-whisper", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
     ("trunkline-whisper-module", &[]),
     ("trunkline-candle", &["trunkline-inference", "trunkline-audio"]),
-    ("trunkline-llama", &["trunkline-inference", "trunkline-audio"]),
+    ("trunkline-llama", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
     ("trunkline-onnx", &["trunkline-inference", "trunkline-audio"]),
     ("trunkline-session", &["trunkline-audio", "trunkline-turn", "trunkline-inference"]),
     ("trunkline-telephony", &["trunkline-audio", "trunkline-session", "trunkline-turn"]),

@@ -12,7 +12,7 @@ use super::Cost;
 pub(super) fn charge(cost: Cost, took: Duration, since_last: Duration, pace: Duration) -> Duration {
     let anyhow = took.min(Duration::from_secs_f64(cost.fixed.clamp(0.0, 3_600.0)));
     let part = since_last.max(took).as_secs_f64() / pace.as_secs_f64();
-    took - anyhow + anyhow.mul_f64(part.min(1.0))
+    took.saturating_sub(anyhow) + anyhow.mul_f64(part.min(1.0))
 }
 
 #[cfg(test)]

@@ -112,18 +112,13 @@ impl Header {
 
     /// A number of the model's architecture that is not whole.
     pub(crate) fn real(&self, key: &str) -> Option<f32> {
-        match self.of_architecture(key)? {
-            Value::Real(number) => Some(*number),
-            _ => None,
-        }
+        if let Value::Real(number) = self.of_architecture(key)? { Some(*number) } else { None }
     }
 
     /// The name of the model's architecture.
     pub(crate) fn architecture(&self) -> Option<&str> {
-        match self.values.get("general.architecture")? {
-            Value::Text(name) => Some(name),
-            _ => None,
-        }
+        let name = self.values.get("general.architecture")?;
+        if let Value::Text(name) = name { Some(name) } else { None }
     }
 
     /// A tensor as it is in the file that the header was read from.
@@ -216,14 +211,11 @@ impl<R: Read + Seek> Source<R> {
         match kind {
             TEXT => self.text().map(Value::Text),
             ARRAY => self.values(),
-            kind => {
-                let number = self.number(width(kind)?)?;
-                Ok(match kind {
-                    FLOAT_32 => Value::Real(f32::from_bits(number as u32)),
-                    FLOAT_64 | BOOL => Value::Other,
-                    _ => Value::Number(number),
-                })
-            }
+            FLOAT_32 => Ok(Value::Real(f32::from_le_bytes(self.array()?))),
+            kind => Ok(match (kind, self.number(width(kind)?)?) {
+                (FLOAT_64 | BOOL, _) => Value::Other,
+                (_, number) => Value::Number(number),
+            }),
         }
     }
 

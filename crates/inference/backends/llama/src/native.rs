@@ -119,11 +119,12 @@ impl Plan {
             let found = self.header.tensors.iter().find(|tensor| tensor.name == name);
             Ok(found.map(|tensor| Tensor { kind: tensor.kind, bytes }))
         };
-        let model = LanguageModel::load(self.sizes, &tensor).map_err(|error| match error {
-            ModelError::Engine { reason, .. } => {
+        let model = LanguageModel::load(self.sizes, &tensor).map_err(|error| {
+            if let ModelError::Engine { reason, .. } = error {
                 ModelError::Corrupt { path: self.path.clone(), reason }
+            } else {
+                error
             }
-            error => error,
         })?;
         let threads = usize::try_from(config.threads).unwrap_or(1);
         let reader = Reader::new(Arc::new(model), self.room(config), threads);
@@ -176,8 +177,9 @@ fn sizes(header: &Header) -> Result<LanguageSizes, String> {
         Some("qwen2" | "qwen3") => Pairs::Halves,
         other => return Err(format!("its architecture is {}", other.unwrap_or("not said"))),
     };
-    let is_scaled = !matches!(header.of_architecture("rope.scaling.type"), None)
-        && header.of_architecture("rope.scaling.type") != Some(&Value::Text("none".to_owned()));
+    let is_scaled = header
+        .of_architecture("rope.scaling.type")
+        .is_some_and(|scaling| *scaling != Value::Text("none".to_owned()));
     let some = |key| header.number(key).is_some_and(|number| number > 0);
     if is_scaled || some("expert_count") || some("attention.sliding_window") {
         return Err("it has stretched positions, experts or a sliding window".to_owned());

@@ -38,7 +38,7 @@ pub(crate) struct Weights {
 /// What evaluates.
 enum AtWork {
     LlamaCpp { evaluator: Evaluator, threads: Threads },
-    Native(Native),
+    Native(Box<Native>),
 }
 
 struct Threads {
@@ -106,7 +106,7 @@ impl Weights {
         let model = read(config, backend, &LlamaModelParams::default().with_vocab_only(true))?;
         let model = Arc::new(model);
         Ok(Self {
-            at_work: AtWork::Native(plan.load(config)?),
+            at_work: AtWork::Native(Box::new(plan.load(config)?)),
             vocabulary: Arc::new(ModelVocabulary::of(&model)),
             trained: plan.trained(),
             can_trim: true,

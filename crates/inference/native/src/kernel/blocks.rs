@@ -140,7 +140,9 @@ pub(crate) fn multiply(rows: &Rows, wanted: &mut [Wanted<'_>]) {
         }));
     }
     if threads == 1 || work < WORTH_SHARING {
-        parts.iter().for_each(|part| part.run(rows));
+        for part in &parts {
+            part.run(rows);
+        }
     } else {
         parts.par_iter().with_max_len(1).for_each(|part| part.run(rows));
     }

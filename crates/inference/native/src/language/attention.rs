@@ -58,7 +58,9 @@ pub(crate) fn attend(
     };
     if rayon::current_num_threads() == 1 || tasks.len() == 1 {
         let mut scratch = Scratch::default();
-        tasks.into_iter().for_each(|task| run(&mut scratch, task));
+        for task in tasks {
+            run(&mut scratch, task);
+        }
     } else {
         tasks.into_par_iter().with_max_len(1).for_each_init(Scratch::default, run);
     }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    LanguageSizes, Row, attention,
+    LanguageModel, LanguageSizes, Row, attention,
     memory::Memory,
     norm,
     rotation::{Angles, Rotation},
@@ -91,8 +91,7 @@ impl Layer {
     pub(super) fn run(
         &self,
         at: usize,
-        sizes: &LanguageSizes,
-        rotation: &Rotation,
+        LanguageModel { sizes, rotation, .. }: &LanguageModel,
         (rows, numbers): (&[Row], &mut [f32]),
         (memory, work): (&mut Memory, &mut Work),
     ) {

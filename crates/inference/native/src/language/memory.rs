@@ -1,6 +1,6 @@
 //! What a language model remembers of its sequences: keys and values, in pages that sequences share until
 //! one of them writes on (Kwon et al., "Efficient Memory Management for Large Language Model Serving with
-//! PagedAttention", SOSP 2023).
+//! `PagedAttention`", SOSP 2023).
 
 use half::{f16, slice::HalfFloatSliceExt};
 
@@ -107,8 +107,9 @@ impl Memory {
             Some(at) => {
                 let shared = std::mem::replace(at, new);
                 self.users[shared] -= 1;
-                let [from, to] = self.pages.get_disjoint_mut([shared, new]).expect("two pages");
-                to.copy_from_slice(from);
+                let mut page = std::mem::take(&mut self.pages[new]);
+                page.copy_from_slice(&self.pages[shared]);
+                self.pages[new] = page;
             }
             None => self.sequences[sequence].push(new),
         }
@@ -144,7 +145,9 @@ impl Memory {
         self.trim(to, 0);
         let shared: Vec<_> =
             self.sequences[from].iter().take(keep.div_ceil(PAGE)).copied().collect();
-        shared.iter().for_each(|&page| self.users[page] += 1);
+        for &page in &shared {
+            self.users[page] += 1;
+        }
         self.sequences[to] = shared;
     }
 
@@ -196,6 +199,7 @@ pub(crate) struct Place {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what was written, and halves of it")]
 mod tests {
     use super::*;
 

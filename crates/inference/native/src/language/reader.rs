@@ -72,7 +72,7 @@ impl Reader {
             }
             let numbers = (rows, self.numbers.as_mut_slice());
             let kept = (&mut self.memory, &mut self.work);
-            layer.run(at, &model.sizes, &model.rotation, numbers, kept);
+            layer.run(at, &model, numbers, kept);
         }
         self.judge(&model, rows);
         Ok(())

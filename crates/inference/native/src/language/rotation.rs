@@ -68,6 +68,7 @@ fn turned(x: f32, y: f32, (cos, sin): (f32, f32)) -> (f32, f32) {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "rounded numbers")]
 mod tests {
     use super::*;
 
@@ -84,7 +85,7 @@ mod tests {
             let mut head = [1.0, 2.0, 3.0, 4.0, 9.0];
             let turned = [(quarter.cos(), quarter.sin()), (1.0, 0.0)];
             rotation.turn(&mut head[..5], 5, &turned);
-            head.map(|x| x.round())
+            head.map(f32::round)
         };
         assert_eq!(turn(Pairs::Neighbours), [-2.0, 1.0, 3.0, 4.0, 9.0]);
         assert_eq!(turn(Pairs::Halves), [-3.0, 2.0, 1.0, 4.0, 9.0]);

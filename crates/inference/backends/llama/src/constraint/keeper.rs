@@ -31,13 +31,13 @@ enum Order {
     /// Goes on with calls that the model has begun with these tokens.
     Continue(CallRules, Vec<LlamaToken>, SyncSender<Answer>),
     /// Finds out what may come next.
-    LookAhead(Constraint, SyncSender<Answer>),
+    LookAhead(Box<Constraint>, SyncSender<Answer>),
     /// Gives up the compiled grammars.
     Forget,
 }
 
 /// The reply's grammar; none when what the model has begun is not to be constrained.
-type Answer = Result<Option<Constraint>, ModelError>;
+type Answer = Result<Option<Box<Constraint>>, ModelError>;
 
 impl Keeper {
     /// Starts the thread, with the priority of the one that calls. Its first work is to arrange the vocabulary.
@@ -87,7 +87,7 @@ impl Keeper {
 
 fn carry_out(order: Order, grammars: &mut Grammars) {
     let (answer, to) = match order {
-        Order::Begin(rule, to) => (grammars.begin(&rule).map(Some), to),
+        Order::Begin(rule, to) => (grammars.begin(&rule).map(|begun| Some(Box::new(begun))), to),
         Order::Continue(rules, begun, to) => (Ok(continue_calls(rules, &begun, grammars)), to),
         Order::LookAhead(constraint, to) => (Ok(Some(constraint)), to),
         Order::Forget => return grammars.forget(),
@@ -106,7 +106,7 @@ fn continue_calls(
     mut rules: CallRules,
     begun: &[LlamaToken],
     grammars: &mut Grammars,
-) -> Option<Constraint> {
+) -> Option<Box<Constraint>> {
     let constraint = grammars.begin(&Rule::Calls(rules.clone())).or_else(|refusal| {
         tracing::debug!(%refusal, "a call is only kept to be an object");
         for tool in &mut rules.tools {
@@ -114,7 +114,7 @@ fn continue_calls(
         }
         grammars.begin(&Rule::Calls(rules))
     });
-    let mut constraint = constraint.ok()?;
+    let mut constraint = Box::new(constraint.ok()?);
     constraint.catch_up(begun).then_some(constraint)
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Rein(State);
 
 enum State {
     Away(Receiver<Answer>),
-    Here(Option<Constraint>),
+    Here(Option<Box<Constraint>>),
 }
 
 impl Rein {
@@ -151,7 +151,7 @@ impl Rein {
             self.0 = State::Here(answer);
         }
         match &mut self.0 {
-            State::Here(constraint) => Ok(constraint.as_mut()),
+            State::Here(constraint) => Ok(constraint.as_deref_mut()),
             State::Away(_) => Err(ended()),
         }
     }
@@ -168,7 +168,7 @@ impl Rein {
     /// Whether nothing may follow.
     pub(crate) fn is_complete(&self) -> bool {
         match &self.0 {
-            State::Here(constraint) => constraint.as_ref().is_some_and(Constraint::is_complete),
+            State::Here(constraint) => constraint.as_deref().is_some_and(Constraint::is_complete),
             State::Away(_) => false,
         }
     }

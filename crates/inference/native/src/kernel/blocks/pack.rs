@@ -110,13 +110,9 @@ impl Kind {
         let both = lines[input / PAIR].0[lane];
         let low = if input % PAIR < DEPTH { both & 15 } else { both >> 4 };
         match self.bits() {
-            FIVE_BITS => low | (self.fifth_bit(lines, lane, input) << 4),
+            FIVE_BITS => low | (fifth_bit(lines, lane, input) << 4),
             _ => low,
         }
-    }
-
-    fn fifth_bit(self, lines: &[Line], lane: usize, input: usize) -> u8 {
-        lines[HIGH_LINE].0[input / DEPTH * 8 + lane / 8] >> (lane % 8) & 1
     }
 
     /// The numbers of a panel's block: of each four inputs those of all outputs.
@@ -199,6 +195,10 @@ impl Blocks {
     }
 }
 
+fn fifth_bit(lines: &[Line], lane: usize, input: usize) -> u8 {
+    lines[HIGH_LINE].0[input / DEPTH * 8 + lane / 8] >> (lane % 8) & 1
+}
+
 /// Hands on the blocks of a written one: numbers, their scale, and what 0 stands for where the kind says so.
 fn decode(kind: Kind, written: &[u8], mut take: impl FnMut(&[u8], f32, f32)) {
     let half = |at: usize| f16::from_le_bytes([written[at], written[at + 1]]).to_f32();
@@ -265,6 +265,6 @@ fn six_bits(written: &[u8], mut take: impl FnMut(&[u8], f32, f32)) {
         let whole: [u8; SHORT] = std::array::from_fn(|n| {
             (low[n] >> (4 * (quarter / 2)) & 15) | (high[n] >> (2 * quarter) & 3) << 4
         });
-        take(&whole, all * f32::from(written[192 + block] as i8), 0.0);
+        take(&whole, all * f32::from(written[192 + block].cast_signed()), 0.0);
     }
 }

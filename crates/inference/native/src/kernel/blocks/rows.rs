@@ -47,15 +47,14 @@ impl Rows {
         self.sums.resize(rows.len() / SHARED, 0.0);
         self.short_sums.resize(rows.len() / SHORT, 0.0);
         let each = if rows.len() < WORTH_SHARING { rows.len().max(inputs) } else { inputs };
-        let part =
-            |((rows, numbers), (scales, sums)): ((&[f32], &mut [i8]), (&mut [f32], &mut [f32]))| {
-                let sums = sums.as_chunks_mut().0;
-                quantise(rows.as_chunks().0, numbers.as_chunks_mut().0, scales, sums);
-            };
         let scales = self.scales.par_chunks_mut(each / SHARED);
         let sums = self.short_sums.par_chunks_mut(each / SHORT);
         let numbers = self.numbers.par_chunks_mut(each);
-        rows.par_chunks(each).zip(numbers).zip(scales.zip(sums)).for_each(part);
+        let parts = rows.par_chunks(each).zip(numbers).zip(scales).zip(sums);
+        parts.for_each(|(((rows, numbers), scales), sums)| {
+            let sums = sums.as_chunks_mut().0;
+            quantise(rows.as_chunks().0, numbers.as_chunks_mut().0, scales, sums);
+        });
         for (sum, halves) in self.sums.iter_mut().zip(self.short_sums.as_chunks::<2>().0) {
             *sum = halves[0] + halves[1];
         }

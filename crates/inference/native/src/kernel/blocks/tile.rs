@@ -221,7 +221,7 @@ pub(super) mod portable {
     pub(crate) fn multiply<'a>(factors: &Factors<'a>, product: &mut Product) {
         let (kind, blocks) = (factors.kind, factors.blocks());
         let (block_inputs, inputs) = (kind.block(), blocks * kind.block());
-        product.iter_mut().for_each(|row| row.fill(0.0));
+        *product = Product::default();
         let mut whole = [0_u8; MOST];
         for block in 0..blocks {
             let lines = &factors.numbers[block * kind.lines()..][..kind.lines()];
