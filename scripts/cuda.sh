@@ -67,8 +67,9 @@ cp "$built/libtrunkline_whisper_module.so" "$dist/"
 # Links of an earlier build that point nowhere stop llama-cpp-sys-2's from being made anew.
 find "$built" -maxdepth 2 -xtype l -delete
 # llama.cpp's CUDA code becomes a library that is opened at run time, where there is a driver.
-GGML_BACKEND_DL=ON cargo build -p trunkline --features trunkline/local,trunkline/cuda
-cp "$built/trunkline" "$dist/"
+GGML_BACKEND_DL=ON cargo build -p trunkline -p trunkline-benches --bin trunkline --bin language_steps \
+    --features trunkline/local,trunkline/cuda,trunkline-benches/cuda
+cp "$built/trunkline" "$built/language_steps" "$dist/"
 
 # llama.cpp's libraries, and ggml's for each kind of device, by the name that they are opened with.
 llama="$(dirname "$(ls -t "$built"/build/llama-cpp-sys-2-*/out/bin/libggml-cuda.so | head -n 1)")"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . scripts/env.sh
 PATH="$PATH:$HOME/.cargo/bin"
 step() { printf '\n== %s\n' "$*"; }
-features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices"
+features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language"
 
 step "Format"
 cargo fmt --all --check

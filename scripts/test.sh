@@ -5,7 +5,7 @@ set -o pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 step() { printf '\n== %s\n' "$*"; }
-features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices"
+features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 

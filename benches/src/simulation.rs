@@ -10,7 +10,6 @@ mod lanes;
 mod machine;
 mod oracle;
 mod order;
-mod random;
 mod search;
 mod workload;
 mod world;

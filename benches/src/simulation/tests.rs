@@ -5,10 +5,10 @@ use trunkline_inference::capacity::{
 };
 
 use super::{
-    random::Random,
     world::{NETWORK, PAUSE},
     *,
 };
+use crate::random::Random;
 
 const ALL: [Floor; 5] = [
     OURS,

@@ -1,6 +1,6 @@
 //! What callers say, and what they are answered.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Tokens of the first clause, and of each further one.
 const FIRST_CLAUSE: f64 = 8.0;

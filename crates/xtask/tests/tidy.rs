@@ -41,7 +41,7 @@ const FEATURES: [(&str, &[&str]); 4] = [
     ("trunkline-telephony", &["microphone"]),
     ("trunkline-whisper-module", &["cuda"]),
     // The simulations are built without ONNX Runtime.
-    ("trunkline-benches", &["voices"]),
+    ("trunkline-benches", &["voices", "language", "cuda"]),
 ];
 /// Lines of code a file may have.
 const FILE_LINES: usize = 400;

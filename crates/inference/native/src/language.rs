@@ -16,7 +16,7 @@ use self::{
     rotation::Rotation,
 };
 pub use self::{
-    reader::{Halt, Reader, Room},
+    reader::{Halt, Reader, Room, Threads},
     rotation::Pairs,
     weights::{Tensor, is_matrix_kind, matrix_bytes},
 };

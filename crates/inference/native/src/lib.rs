@@ -14,7 +14,7 @@ mod language;
 mod whisper;
 
 pub use language::{
-    Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor, is_matrix_kind,
+    Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor, Threads, is_matrix_kind,
     matrix_bytes,
 };
 pub use whisper::{Piece, Scribe, Sizes, Task, Transcribed, Urgency, Whisper, Word, footprint};

@@ -8,7 +8,8 @@ use trunkline_inference::{
     budget::{Footprint, Item, Part},
 };
 use trunkline_native::{
-    Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Tensor, is_matrix_kind, matrix_bytes,
+    Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Tensor, Threads, is_matrix_kind,
+    matrix_bytes,
 };
 
 use crate::{
@@ -119,6 +120,7 @@ impl Plan {
             let found = self.header.tensors.iter().find(|tensor| tensor.name == name);
             Ok(found.map(|tensor| Tensor { kind: tensor.kind, bytes }))
         };
+        let threads = Threads::with_this(usize::try_from(config.threads).unwrap_or(1));
         let model = LanguageModel::load(self.sizes, &tensor).map_err(|error| {
             if let ModelError::Engine { reason, .. } = error {
                 ModelError::Corrupt { path: self.path.clone(), reason }
@@ -126,7 +128,6 @@ impl Plan {
                 error
             }
         })?;
-        let threads = usize::try_from(config.threads).unwrap_or(1);
         let reader = Reader::new(Arc::new(model), self.room(config), threads);
         Ok(Native { reader, rows: Vec::new() })
     }

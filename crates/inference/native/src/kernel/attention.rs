@@ -5,7 +5,7 @@
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-use super::vector;
+use super::{apart::Apart, vector};
 
 /// Numbers of a head: the same in every Whisper.
 pub(crate) const HEAD: usize = 64;
@@ -17,7 +17,7 @@ pub(crate) const QUERIES: usize = 64;
 pub(crate) fn everywhere(rows: &[f32], width: usize, out: &mut [f32]) {
     let positions = rows.len() / (3 * width);
     assert!(rows.len() == positions * 3 * width && out.len() == positions * width, "whole rows");
-    let out = Out(out.as_mut_ptr());
+    let out = Apart::new(out);
     let blocks: Vec<_> = (0..width / HEAD)
         .flat_map(|head| (0..positions).step_by(QUERIES).map(move |first| (head, first)))
         .collect();
@@ -41,7 +41,7 @@ pub(crate) fn everywhere(rows: &[f32], width: usize, out: &mut [f32]) {
         }
         // SAFETY: as above; the block's rows and columns of `out` are its own.
         unsafe {
-            let to = (out.get().add(first * width + head * HEAD), width);
+            let to = (out.at(first * width + head * HEAD), width);
             multiply([count, HEAD, positions], to, table, part(2, 0));
         }
     };
@@ -121,17 +121,3 @@ pub(crate) fn back(
         vector::mix(weights, &values[head..], width, &mut out[head..head + HEAD]);
     }
 }
-
-#[derive(Clone, Copy)]
-struct Out(*mut f32);
-
-impl Out {
-    fn get(self) -> *mut f32 {
-        self.0
-    }
-}
-
-// SAFETY: blocks write apart.
-unsafe impl Send for Out {}
-// SAFETY: likewise.
-unsafe impl Sync for Out {}

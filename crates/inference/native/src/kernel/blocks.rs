@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use self::tile::{Factors, HEIGHT, Product};
 pub(crate) use self::{pack::Kind, rows::Rows, tile::is_fast};
+use super::apart::Apart;
 
 /// Outputs of a panel.
 pub(crate) const WIDTH: usize = 16;
@@ -124,27 +125,21 @@ impl Blocks {
 /// Multiplies rows by matrices of as many inputs.
 pub(crate) fn multiply(rows: &Rows, wanted: &mut [Wanted<'_>]) {
     let threads = rayon::current_num_threads();
-    let panels: usize = wanted.iter().map(|wanted| wanted.matrix.panels()).sum();
-    let work = panels * WIDTH * rows.inputs * rows.count;
+    let products: Vec<_> = wanted.iter_mut().map(|wanted| Whole::of(wanted, rows)).collect();
+    let panels: usize = products.iter().map(|product| product.matrix.panels()).sum();
     let each = panels.div_ceil(threads * PARTS_OF_A_THREAD).max(1);
-    let mut parts = Vec::with_capacity(threads * PARTS_OF_A_THREAD + wanted.len());
-    for wanted in wanted {
-        assert_eq!(wanted.matrix.inputs, rows.inputs, "rows of as many numbers");
-        assert_eq!(wanted.out.len(), rows.count * wanted.matrix.outputs, "room for each row");
-        let out = Out { start: wanted.out.as_mut_ptr(), after: wanted.after };
-        let all = wanted.matrix.panels();
-        parts.extend((0..all).step_by(each).map(|from| Part {
-            matrix: wanted.matrix,
-            panels: from..(from + each).min(all),
-            out,
-        }));
+    let mut parts = Vec::with_capacity(threads * PARTS_OF_A_THREAD + products.len());
+    for product in &products {
+        let all = product.matrix.panels();
+        parts.extend((0..all).step_by(each).map(|from| (product, from..(from + each).min(all))));
     }
-    if threads == 1 || work < WORTH_SHARING {
-        for part in &parts {
-            part.run(rows);
+    let run = |(product, panels): (&Whole<'_>, Range<usize>)| product.part(rows, panels);
+    if threads == 1 || panels * WIDTH * rows.inputs * rows.count < WORTH_SHARING {
+        for part in parts {
+            run(part);
         }
     } else {
-        parts.par_iter().with_max_len(1).for_each(|part| part.run(rows));
+        parts.into_par_iter().with_max_len(1).for_each(run);
     }
 }
 
@@ -154,53 +149,43 @@ impl Blocks {
     }
 }
 
-/// Some panels of a product.
-struct Part<'a> {
+/// A product that threads make parts of.
+struct Whole<'a> {
     matrix: &'a Blocks,
-    panels: Range<usize>,
-    out: Out,
+    out: Apart<'a>,
+    after: After,
 }
 
-impl Part<'_> {
-    fn run(&self, rows: &Rows) {
+impl<'a> Whole<'a> {
+    fn of(wanted: &'a mut Wanted<'_>, rows: &Rows) -> Self {
+        assert_eq!(wanted.matrix.inputs, rows.inputs, "rows of as many numbers");
+        assert_eq!(wanted.out.len(), rows.count * wanted.matrix.outputs, "room for each row");
+        Self { matrix: wanted.matrix, out: Apart::new(wanted.out), after: wanted.after }
+    }
+
+    /// Some panels of it.
+    fn part(&self, rows: &Rows, panels: Range<usize>) {
         let outputs = self.matrix.outputs;
-        let mut product = [[0.0; WIDTH]; HEIGHT];
-        for panel in self.panels.clone() {
+        let mut product = Product::default();
+        for panel in panels {
             let columns = panel * WIDTH..((panel + 1) * WIDTH).min(outputs);
             for top in (0..rows.count).step_by(HEIGHT) {
                 let high = self.matrix.panel(rows, panel, top, &mut product);
                 for (row, product) in (top..top + high).zip(&product) {
                     let product = &product[..columns.len()];
-                    // SAFETY: parts are of other matrices or panels; the product has these rows and columns.
-                    let to = unsafe { self.out.at(row * outputs + columns.start, columns.len()) };
-                    match self.out.after {
+                    // SAFETY: parts are of other panels.
+                    let to = unsafe { self.out.part(row * outputs + columns.start, columns.len()) };
+                    match self.after {
                         After::Put => to.copy_from_slice(product),
-                        After::Add => to.iter_mut().zip(product).for_each(|(to, x)| *to += x),
+                        After::Add => {
+                            for (to, x) in to.iter_mut().zip(product) {
+                                *to += x;
+                            }
+                        }
                     }
                 }
             }
         }
-    }
-}
-
-/// Where a product goes, from several threads, and how.
-#[derive(Clone, Copy)]
-struct Out {
-    start: *mut f32,
-    after: After,
-}
-
-// SAFETY: threads write apart, as `at` asks.
-unsafe impl Send for Out {}
-// SAFETY: likewise.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// # Safety
-    /// So many numbers from there on are within the product, and nobody else has them.
-    unsafe fn at<'a>(self, from: usize, count: usize) -> &'a mut [f32] {
-        // SAFETY: as this function asks.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(from), count) }
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{
+    apart::Apart,
     tile::{self, DEPTH, HEIGHT, PANELS, WIDTH},
     vector,
 };
@@ -102,10 +103,10 @@ impl Matrix {
         for (row, (to, scale)) in rows.chunks_exact(self.inputs).zip(quantised) {
             *scale = vector::quantise(row, &mut to[..self.inputs]);
         }
-        let out = Out { start: out.as_mut_ptr(), stride: self.outputs, after };
+        let out = Apart::new(out);
         let panels = self.scales.len() / WIDTH;
         let threads = rayon::current_num_threads();
-        let run = |rows, panels| self.part(scratch, rows, panels, out);
+        let run = |rows, panels| self.part(scratch, rows, panels, (&out, after));
         if threads == 1 || count * self.inputs * self.outputs < WORTH_SHARING {
             run(0..count, 0..panels);
         } else if count >= 2 * HEIGHT * threads {
@@ -116,7 +117,13 @@ impl Matrix {
     }
 
     /// Some rows of the product, of some panels of outputs.
-    fn part(&self, given: &Scratch, rows: Range<usize>, panels: Range<usize>, out: Out) {
+    fn part(
+        &self,
+        given: &Scratch,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        (out, after): (&Apart<'_>, After),
+    ) {
         let deep = self.inputs.div_ceil(DEPTH);
         for first in panels.clone().step_by(PANELS) {
             let wide = PANELS.min(panels.end - first);
@@ -140,9 +147,9 @@ impl Matrix {
                 );
                 for (row, product) in (top..top + high).zip(&mut product) {
                     let product = &mut product[..columns.len()];
-                    // SAFETY: parts are of other rows or columns, each below the count of them.
-                    let to = unsafe { out.at(row, &columns) };
-                    match out.after {
+                    // SAFETY: parts are of other rows or columns.
+                    let to = unsafe { out.part(row * self.outputs + columns.start, columns.len()) };
+                    match after {
                         After::Put => to.copy_from_slice(product),
                         After::Gelu => {
                             vector::gelu(product);
@@ -160,31 +167,4 @@ impl Matrix {
 fn parts(count: usize, parts: usize, step: usize) -> Vec<Range<usize>> {
     let each = count.div_ceil(parts).next_multiple_of(step);
     (0..count).step_by(each).map(|from| from..(from + each).min(count)).collect()
-}
-
-/// Where a product goes, from several threads, and how.
-#[derive(Clone, Copy)]
-struct Out {
-    start: *mut f32,
-    stride: usize,
-    after: After,
-}
-
-// SAFETY: threads write apart, as `at` asks.
-unsafe impl Send for Out {}
-// SAFETY: likewise.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// # Safety
-    /// The row and the columns are within the product, and nobody else has them.
-    unsafe fn at<'a>(self, row: usize, columns: &Range<usize>) -> &'a mut [f32] {
-        // SAFETY: as this function asks.
-        unsafe {
-            std::slice::from_raw_parts_mut(
-                self.start.add(row * self.stride + columns.start),
-                columns.len(),
-            )
-        }
-    }
 }

@@ -12,7 +12,7 @@ use super::{
     Row,
     memory::{Kept, Memory, PAGE, Place},
 };
-use crate::kernel::vector;
+use crate::kernel::{apart::Apart, vector};
 
 /// Rows of a sequence that are taken together, a page brought to f32 once for them: at least so many, so that
 /// it is worth it, and at most so many, so that their weights stay in the cache.
@@ -37,7 +37,7 @@ pub(crate) fn attend(
     let Kept { heads, head, .. } = memory.kept();
     let width = queries.len() / rows.len();
     assert!(out.len() == queries.len() && width.is_multiple_of(heads * head), "whole heads");
-    let out = Out(out.as_mut_ptr());
+    let out = Apart::new(out);
     let most = (rows.len() * heads / (rayon::current_num_threads() * TASKS)).clamp(FEWEST, MOST);
     let tasks: Vec<_> = together(rows, most)
         .flat_map(|rows| (0..heads).map(move |head| (rows.clone(), head)))
@@ -51,9 +51,10 @@ pub(crate) fn attend(
             stride: width,
             of_head,
         };
-        // SAFETY: tasks are of other rows or heads, all within `out`.
-        let to =
-            |row: usize| unsafe { out.at((span.start + row) * width + kv_head * of_head, of_head) };
+        // SAFETY: tasks are of other rows or heads.
+        let to = |row: usize| unsafe {
+            out.part((span.start + row) * width + kv_head * of_head, of_head)
+        };
         task.run(memory, &rows[span.clone()], scratch, to);
     };
     if rayon::current_num_threads() == 1 || tasks.len() == 1 {
@@ -204,22 +205,5 @@ fn mix_of<const N: usize>(weights: &[f32], head: usize, values: &[f32], to: &mut
             }
         }
         *to = sums;
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Out(*mut f32);
-
-// SAFETY: tasks write apart, as `at` asks.
-unsafe impl Send for Out {}
-// SAFETY: likewise.
-unsafe impl Sync for Out {}
-
-impl Out {
-    /// # Safety
-    /// So many numbers from there on are within the slice, and nobody else has them.
-    unsafe fn at<'a>(self, from: usize, count: usize) -> &'a mut [f32] {
-        // SAFETY: as this function asks.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(from), count) }
     }
 }

@@ -24,6 +24,21 @@ pub enum Halt {
     Abandoned,
 }
 
+/// Threads that compute: the one that began with them, and others that it may divide work with.
+pub struct Threads {
+    _pool: Option<ThreadPool>,
+}
+
+impl Threads {
+    /// So many, this one included; the others have its priority. Where it already computes with others it goes on
+    /// with those.
+    pub fn with_this(threads: usize) -> Self {
+        let named = |n| format!("llm-{n}");
+        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(named);
+        Self { _pool: pool.use_current_thread().build().ok() }
+    }
+}
+
 /// Evaluates tokens with a model and remembers them.
 pub struct Reader {
     model: Arc<LanguageModel>,
@@ -34,14 +49,12 @@ pub struct Reader {
     places: Vec<Option<usize>>,
     /// Of each sampled row.
     logits: Vec<f32>,
-    /// The thread that made it is one of them.
-    _threads: Option<ThreadPool>,
+    _threads: Threads,
 }
 
 impl Reader {
-    /// One that remembers nothing yet. It computes on so many threads, with the priority of the one that calls,
-    /// which is one of them: no other should use it.
-    pub fn new(model: Arc<LanguageModel>, room: Room, threads: usize) -> Self {
+    /// One that remembers nothing yet. The thread that `threads` began with is the one to use it.
+    pub fn new(model: Arc<LanguageModel>, room: Room, threads: Threads) -> Self {
         let memory = Memory::new(model.sizes.kept(), room.sequences, room.tokens);
         Self {
             model,
@@ -50,7 +63,7 @@ impl Reader {
             numbers: Vec::new(),
             places: Vec::new(),
             logits: Vec::new(),
-            _threads: threads_with_this(threads),
+            _threads: threads,
         }
     }
 
@@ -115,11 +128,4 @@ impl Reader {
     pub fn copy(&mut self, from: usize, to: usize, keep: usize) {
         self.memory.copy(from, to, keep);
     }
-}
-
-/// Threads with the one that calls among them. Where that one is already among others, it computes with those.
-fn threads_with_this(threads: usize) -> Option<ThreadPool> {
-    let named = |n| format!("llm-{n}");
-    let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(named);
-    pool.use_current_thread().build().ok()
 }

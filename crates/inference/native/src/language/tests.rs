@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor};
+use super::{Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor, Threads};
 
 const SIZES: LanguageSizes = LanguageSizes {
     layers: 2,
@@ -87,7 +87,7 @@ fn rows(sequence: usize, from: usize, tokens: &[u32]) -> Vec<Row> {
 }
 
 fn reader(model: &Arc<LanguageModel>, tokens: usize) -> Reader {
-    Reader::new(Arc::clone(model), Room { sequences: 3, tokens }, 2)
+    Reader::new(Arc::clone(model), Room { sequences: 3, tokens }, Threads::with_this(2))
 }
 
 fn model() -> Arc<LanguageModel> {

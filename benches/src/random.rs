@@ -2,14 +2,16 @@
 
 /// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Those of a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
-    fn next(&mut self) -> u64 {
+    /// 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,21 +21,23 @@ impl Random {
 
     /// From 0 to below 1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
-    pub(super) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub(super) fn between(&mut self, least: f64, most: f64) -> f64 {
+    /// In this range.
+    pub fn between(&mut self, least: f64, most: f64) -> f64 {
         least + (most - least) * self.unit()
     }
 
-    pub(super) fn exponential(&mut self, mean: f64) -> f64 {
+    /// Exponentially distributed, of this mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.unit()).ln()
     }
 
     /// Lengths as people speak: many short, some long; of this mean, a quarter of it at least and four times
     /// at most.
-    pub(super) fn length(&mut self, mean: f64) -> f64 {
+    pub fn length(&mut self, mean: f64) -> f64 {
         mean * (0.25 + self.exponential(0.768)).min(4.0)
     }
 }
