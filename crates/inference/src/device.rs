@@ -20,6 +20,9 @@ struct Floor {
     schedule: Schedule,
     seats: BTreeMap<LaneId, Called>,
     width: u32,
+    /// How much of the device's time each step that runs has had, until this moment.
+    running: BTreeMap<LaneId, Duration>,
+    divided_until: Option<Instant>,
     /// How long steps for calls took, all together, as far as more calls would take more.
     worked: Duration,
 }
@@ -36,14 +39,16 @@ impl Device {
         let (schedule, seats) = (Schedule::new(width), BTreeMap::new());
         let width = u32::try_from(width.get()).unwrap_or(u32::MAX);
         let worked = Duration::ZERO;
-        Self(Arc::new(Mutex::new(Floor { schedule, seats, width, worked })))
+        let (running, divided_until) = (BTreeMap::new(), None);
+        let floor = Floor { schedule, seats, width, running, divided_until, worked };
+        Self(Arc::new(Mutex::new(floor)))
     }
 
     /// How long the device was at work for calls, since it began, as far as more calls would keep it at work for
-    /// longer. Each step is taken to keep two processors busy, since some use one and some all that are free.
+    /// longer. Each step is taken to keep two processors busy, since some use one and some all that are free; steps
+    /// that are more than there are processors for have shared them.
     pub fn worked(&self) -> Duration {
-        let floor = self.floor();
-        floor.worked / (floor.width / 2).max(1)
+        self.floor().worked
     }
 
     /// Whether any lane asks it before it steps.
@@ -82,6 +87,16 @@ impl PartialEq for Device {
 impl Eq for Device {}
 
 impl Floor {
+    /// Divides the time since the last step began or ended among those that ran.
+    fn divide(&mut self, now: Instant) {
+        let since = self.divided_until.replace(now).unwrap_or(now);
+        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        let part = now.saturating_duration_since(since) / (self.width / 2).max(count).max(1);
+        for had in self.running.values_mut() {
+            *had += part;
+        }
+    }
+
     /// Tells whoever may step to go on.
     fn grant(&mut self, now: Instant) {
         while let Some(lane) = self.schedule.next(now) {
@@ -132,6 +147,10 @@ impl Seat {
         floor.schedule.ask(now, self.lane, request);
         floor.grant(now);
         let is_granted = floor.take_grant(self.lane);
+        if is_granted {
+            floor.divide(now);
+            floor.running.insert(self.lane, Duration::ZERO);
+        }
         self.state = if is_granted { State::Steps(request) } else { State::Waits };
         is_granted
     }
@@ -148,9 +167,12 @@ impl Seat {
         match self.state {
             State::Steps(request) => {
                 let mut floor = self.device.floor();
+                floor.divide(now);
+                let had = floor.running.remove(&self.lane).unwrap_or_default();
                 let stepped = floor.schedule.done(now, self.lane);
                 if let Some(stepped) = stepped.filter(|_| request.claim.is_call) {
-                    floor.worked += stepped.charged;
+                    let charged = stepped.charged.as_secs_f64() / stepped.took.as_secs_f64();
+                    floor.worked += had.mul_f64(if charged.is_finite() { charged } else { 1.0 });
                 }
                 floor.grant(now);
                 self.state = State::Away;
@@ -170,6 +192,8 @@ impl Seat {
         floor.schedule.withdraw(self.lane);
         floor.take_grant(self.lane);
         floor.schedule.cancel(self.lane);
+        floor.divide(now);
+        floor.running.remove(&self.lane);
         floor.grant(now);
         self.state = State::Away;
     }
@@ -250,6 +274,18 @@ mod tests {
         assert!(seat.enter(now, STEP, &of_program));
         seat.end_round(now + Duration::from_millis(9));
         assert_eq!(device.worked(), Duration::from_millis(7));
+    }
+
+    #[test]
+    fn steps_side_by_side_share_the_time() {
+        let (device, now) = (device(2), Instant::now());
+        let (mut one, mut other) = (device.seat(), device.seat());
+        let at = |ms| now + Duration::from_millis(ms);
+        assert!(one.enter(now, STEP, &due(now, 50)) && other.enter(at(10), STEP, &due(now, 50)));
+        one.end_round(at(30));
+        assert_eq!(device.worked(), Duration::from_millis(20));
+        other.end_round(at(40));
+        assert_eq!(device.worked(), Duration::from_millis(40));
     }
 
     #[test]
