@@ -74,7 +74,9 @@ impl Gate {
         self.admission.device_worked(self.at(now), Duration::from_secs_f64(self.worked));
     }
 
-    pub(super) fn answered(&mut self, now: f64, latency: f64) {
-        self.admission.turn_took(self.at(now), Duration::from_secs_f64(latency));
+    pub(super) fn answered(&mut self, now: f64, silence: f64, latency: f64) {
+        let (silence, work) = (silence.min(latency), (latency - silence).max(0.0));
+        let [silence, work] = [silence, work].map(Duration::from_secs_f64);
+        self.admission.turn_took(self.at(now), silence, work);
     }
 }

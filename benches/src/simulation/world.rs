@@ -360,7 +360,7 @@ impl<'a> World<'a> {
             let latency = self.now - self.turns[turn].stopped + NETWORK;
             outcome.latency = Some(latency);
             if let Some(gate) = &mut self.gate {
-                gate.answered(self.now, latency);
+                gate.answered(self.now, self.turns[turn].endpoint + NETWORK, latency);
             }
             progress.dry_at = self.now;
         }

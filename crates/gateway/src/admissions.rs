@@ -105,7 +105,9 @@ impl Observer for Admissions {
         let (now, call) = (Instant::now(), record.call.0.as_u128());
         match record.what {
             What::Answered { .. } => admission.call_began(now, call),
-            What::ReplySounded { stages, .. } => admission.turn_took(now, stages.total()),
+            What::ReplySounded { stages, .. } => {
+                admission.turn_took(now, stages.endpoint, stages.total() - stages.endpoint);
+            }
             What::Ended { .. } => admission.call_ended(now, call),
             What::TurnEnded { .. }
             | What::ReplyHeard { .. }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use prometheus_client::{encoding::text, registry::Registry};
-use trunkline_inference::lane::Load;
+use trunkline_inference::{Device, lane::Load};
 use trunkline_session::{CallId, Observer, Record, StageTimes, What};
 
 use crate::journal::JournalMeters;
 use families::{
-    CallFigures, CallLabels, DeviceLabels, FallbackLabels, LaneLoads, LegLabels, ModelFigures,
+    CallFigures, CallLabels, DeviceLabels, DeviceWork, FallbackLabels, LaneLoads, LegLabels, ModelFigures,
     RequestFigures, StageLabels, TenantLabels, TurnFigures,
 };
 
@@ -38,6 +38,7 @@ struct Figures {
     models: ModelFigures,
     requests: RequestFigures,
     lanes: LaneLoads,
+    device: DeviceWork,
     journal: JournalMeters,
     /// The legs of the calls in progress: later entries of a call do not say it.
     legs: Mutex<HashMap<CallId, &'static str>>,
@@ -49,8 +50,9 @@ impl Metrics {
         let mut registry = Registry::default();
         let journal = JournalMeters::default();
         families::register_journal(&mut registry, &journal);
-        let lanes = LaneLoads::default();
+        let (lanes, device) = (LaneLoads::default(), DeviceWork::default());
         registry.register_collector(Box::new(lanes.clone()));
+        registry.register_collector(Box::new(device.clone()));
         registry.register_collector(Box::new(process::Process));
         Self(Arc::new(Figures {
             calls: CallFigures::register(&mut registry, slo),
@@ -58,6 +60,7 @@ impl Metrics {
             models: ModelFigures::register(&mut registry),
             requests: RequestFigures::register(&mut registry),
             lanes,
+            device,
             journal,
             legs: Mutex::default(),
             registry,
@@ -84,6 +87,11 @@ impl Metrics {
     /// Shows how busy a lane is.
     pub fn watch_lane(&self, load: Arc<Load>) {
         self.0.lanes.watch(load);
+    }
+
+    /// Shows how long the device that lanes share is at work for calls; the first one told stays.
+    pub fn watch_device(&self, device: Device) {
+        drop(self.0.device.0.set(device));
     }
 
     /// A model holds this much of a device's memory.

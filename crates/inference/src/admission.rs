@@ -1,5 +1,6 @@
 //! Whether one more call can be taken without harm to those in progress. Pure.
 
+mod demand;
 mod latencies;
 
 use std::{
@@ -7,26 +8,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::latencies::Latencies;
+use self::{
+    demand::{Busy, Demand},
+    latencies::{Latencies, Turn},
+};
 
 /// A call of this age does what calls do: it has been greeted and has asked something.
 const SETTLED: Duration = Duration::from_secs(6);
 /// So many calls may begin together before it is known what calls take; after that as many as are
 /// settled, so that their number at most doubles until it is.
 const SLOW_START: u32 = 8;
-/// What calls take is known after so many observations.
-const KNOWN_AFTER: u32 = 5;
-/// The device's time is averaged over about this.
-const MEMORY: Duration = Duration::from_secs(5);
-/// What a call takes is averaged over so many observations.
-const DEMAND_SAMPLES: u32 = 20;
-/// How often a caller says something, on average: what is planned with until calls tell.
+/// A caller says something so often, on average: what is planned with until calls tell.
 const TURN_EVERY: Duration = Duration::from_secs(10);
-/// Above this part of its time a device has no room for what is uneven about speech: on two cores calls
-/// that keep it busy for 0.6 of it are in time, and of those that take 0.8 one turn in twenty takes 3 s.
-const MOST_BUSY: f64 = 0.7;
+/// Calls may ask for this part of the device's time, on average. Speech is uneven: two cores that calls keep busy for
+/// 0.71 of their time answer in 0.8 s and 95 in 100 turns in 1.3 s; at 0.8 it is 1.2 s and 2.9 s.
+const MOST_BUSY: f64 = 0.75;
+/// A device that was busier than this in the latest seconds takes no call, whatever calls ask for on average.
+const CROWDED: f64 = 0.92;
 /// A device that refused takes calls again once this much less is predicted.
-const HYSTERESIS: f64 = 0.9;
+const HYSTERESIS: f64 = 0.97;
 /// Refused callers are told to come back after this, unless calls end more often.
 const RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -59,10 +59,10 @@ pub enum Cause {
 
 /// Predicts what one more call does to the turns of calls in progress.
 ///
-/// The device's time is asked of its lanes, and what a call takes of it is learned. A turn of a device
-/// that is busy for the part *b* of its time takes 1 / (1 - *b*) of what it takes alone, as in a queue
-/// that is shared in turn (Kleinrock, "Queueing Systems" 2, 1976, section 4.4); so measured
-/// turns are scaled to what they take alone, and their 95th percentile to what it will be.
+/// The device's time is asked of its lanes, and what a call takes of it is learned. What models do for a turn takes
+/// 1 / (1 - *b*) of what it takes alone when the device is busy for the part *b* of its time, as in a queue that is
+/// shared in turn (Kleinrock, "Queueing Systems" 2, 1976, section 4.4): so the work of measured turns is scaled to
+/// what it takes alone, and to what it will take. The silence that an end of turn is told by stays as it is.
 #[derive(Clone, Debug)]
 pub struct Admission {
     limit: Duration,
@@ -76,13 +76,6 @@ pub struct Admission {
     last_end: Option<Instant>,
     /// How long it takes until a call ends, on average.
     between_ends: Option<Duration>,
-}
-
-/// The part of its time that a device is at work.
-#[derive(Clone, Copy, Debug, Default)]
-struct Busy {
-    last: Option<(Instant, Duration)>,
-    part: f64,
 }
 
 impl Admission {
@@ -104,8 +97,7 @@ impl Admission {
     /// work for so long.
     pub fn expect_turns_of(&mut self, work: Duration) {
         if !work.is_zero() {
-            let mean = work.as_secs_f64() / TURN_EVERY.as_secs_f64();
-            self.demand = Demand { mean, samples: 0, expected: KNOWN_AFTER };
+            self.demand = Demand::expected(work.as_secs_f64() / TURN_EVERY.as_secs_f64());
         }
     }
 
@@ -126,21 +118,19 @@ impl Admission {
         self.last_end = Some(now);
     }
 
-    /// A caller waited so long for an answer.
-    pub fn turn_took(&mut self, now: Instant, latency: Duration) {
-        // What it would have been alone: the device may be busier by the time this is looked at.
-        let alone = latency.mul_f64((1.0 - self.busy_now(now)).max(1.0 - MOST_BUSY));
-        self.latencies.push(now, alone);
+    /// A caller waited for an answer: so long in `silence`, until it was sure that nothing followed, and so long for
+    /// the `work` of models.
+    pub fn turn_took(&mut self, now: Instant, silence: Duration, work: Duration) {
+        // The device may be busier by the time this is looked at.
+        let alone = work.mul_f64((1.0 - self.busy.part()).max(1.0 - CROWDED));
+        self.latencies.push(now, Turn { silence, alone });
     }
 
     /// How long the device has been at work for calls, told about once a second.
     pub fn device_worked(&mut self, now: Instant, total: Duration) {
         let Some(part) = self.busy.observe(now, total) else { return };
-        let (settled, _) = self.ages(now);
-        if settled > 0 {
-            // Too much while others have just begun, which is the safe side.
-            self.demand.learn(part / f64::from(settled));
-        }
+        // Too much while others have just begun, which is the safe side.
+        self.demand.learn(part, self.ages(now).0);
     }
 
     /// Whether one more call may be taken.
@@ -162,26 +152,22 @@ impl Admission {
 
     fn judge(&self, now: Instant, more: f64) -> Result<(), Cause> {
         let (settled, young) = self.ages(now);
-        if self.demand.samples < KNOWN_AFTER && young >= settled.max(SLOW_START) {
+        if !self.demand.is_known() && young >= settled.max(SLOW_START) {
             return Err(Cause::Unknown);
         }
         let strict = if self.is_refusing { HYSTERESIS } else { 1.0 };
-        let busy = self.busy_now(now) + self.demand.mean * (more + f64::from(young));
+        let busy = self.demand.of_a_call() * (f64::from(settled) + f64::from(young) + more);
         if busy > MOST_BUSY * strict {
             return Err(Cause::Full { busy });
         }
-        let Some(p95) = self.latencies.p95(now) else { return Ok(()) };
-        let predicted = p95.div_f64(1.0 - busy);
+        if self.busy.part() > CROWDED * strict {
+            return Err(Cause::Full { busy: self.busy.part() });
+        }
+        let Some(predicted) = self.latencies.p95(now, 1.0 / (1.0 - busy)) else { return Ok(()) };
         if predicted > self.limit.mul_f64(strict) {
             return Err(Cause::Slow { predicted });
         }
         Ok(())
-    }
-
-    /// The part of its time that the device is busy with calls that are settled. What was measured lags
-    /// behind a call that has just settled.
-    fn busy_now(&self, now: Instant) -> f64 {
-        self.busy.part.max(self.demand.mean * f64::from(self.ages(now).0))
     }
 
     /// How many calls do what calls do, and how many have just begun.
@@ -194,37 +180,6 @@ impl Admission {
 
     fn retry_after(&self) -> Duration {
         self.between_ends.unwrap_or(RETRY).clamp(Duration::from_secs(1), LONGEST_RETRY)
-    }
-}
-
-/// What a call takes, on average over the latest seconds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Demand {
-    mean: f64,
-    samples: u32,
-    /// So many observations the mean that was expected counts for.
-    expected: u32,
-}
-
-impl Demand {
-    fn learn(&mut self, part: f64) {
-        self.samples = (self.samples + 1).min(DEMAND_SAMPLES);
-        self.mean += (part - self.mean) / f64::from(self.samples.max(self.expected));
-    }
-}
-
-impl Busy {
-    /// The part since it was observed last.
-    fn observe(&mut self, now: Instant, total: Duration) -> Option<f64> {
-        let (then, before) = self.last.replace((now, total))?;
-        let passed = now.saturating_duration_since(then).as_secs_f64();
-        if passed <= 0.0 {
-            return None;
-        }
-        let part = (total.saturating_sub(before).as_secs_f64() / passed).min(1.0);
-        let weight = 1.0 - (-passed / MEMORY.as_secs_f64()).exp();
-        self.part += (part - self.part) * weight;
-        Some(part)
     }
 }
 

@@ -19,12 +19,22 @@ pub struct Device(Arc<Mutex<Floor>>);
 struct Floor {
     schedule: Schedule,
     seats: BTreeMap<LaneId, Called>,
-    width: u32,
+    meter: Meter,
     /// How much of the device's time each step that runs has had, until this moment.
     running: BTreeMap<LaneId, Duration>,
-    divided_until: Option<Instant>,
-    /// How long steps for calls took, all together, as far as more calls would take more.
+    /// What the meter said when that was last divided.
+    divided_until: Option<Duration>,
+    /// How long the device worked for calls, as far as more calls would take more.
     worked: Duration,
+}
+
+/// What tells how long a device has been at work.
+#[derive(Clone, Copy)]
+enum Meter {
+    /// The time that passes while steps run: they share the device.
+    Clock { since: Instant },
+    /// What so many processors did for this process, be it in a step or not.
+    Processors { count: u32, used: fn() -> Duration },
 }
 
 /// Whom to wake, and whether it was told to go on.
@@ -36,17 +46,29 @@ struct Called {
 impl Device {
     /// One on which `width` steps may run at once: 1 where each step takes all of it.
     pub fn new(width: NonZeroUsize) -> Self {
-        let (schedule, seats) = (Schedule::new(width), BTreeMap::new());
-        let width = u32::try_from(width.get()).unwrap_or(u32::MAX);
-        let worked = Duration::ZERO;
-        let (running, divided_until) = (BTreeMap::new(), None);
-        let floor = Floor { schedule, seats, width, running, divided_until, worked };
+        Self::metered(width, Meter::Clock { since: Instant::now() })
+    }
+
+    /// The `count` processors of a machine: as many steps may run at once, and each keeps as many busy as it needs.
+    pub fn processors(count: NonZeroUsize) -> Self {
+        let (width, count) = (count, u32::try_from(count.get()).unwrap_or(u32::MAX));
+        Self::metered(width, Meter::Processors { count, used: processor_time })
+    }
+
+    fn metered(width: NonZeroUsize, meter: Meter) -> Self {
+        let floor = Floor {
+            schedule: Schedule::new(width),
+            seats: BTreeMap::new(),
+            meter,
+            running: BTreeMap::new(),
+            divided_until: None,
+            worked: Duration::ZERO,
+        };
         Self(Arc::new(Mutex::new(floor)))
     }
 
     /// How long the device was at work for calls, since it began, as far as more calls would keep it at work for
-    /// longer. Each step is taken to keep two processors busy, since some use one and some all that are free; steps
-    /// that are more than there are processors for have shared them.
+    /// longer. Steps side by side share its time; of processors, what else this process does between steps counts too.
     pub fn worked(&self) -> Duration {
         self.floor().worked
     }
@@ -86,14 +108,31 @@ impl PartialEq for Device {
 
 impl Eq for Device {}
 
+impl Meter {
+    /// How long the device has been at work, or could have been.
+    fn read(self, now: Instant) -> Duration {
+        match self {
+            Self::Clock { since } => now.saturating_duration_since(since),
+            Self::Processors { count, used } => used() / count,
+        }
+    }
+}
+
+/// What the processors did for this process since it began.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 impl Floor {
-    /// Divides the time since the last step began or ended among those that ran.
+    /// Divides the device's time since the last step began or ended among those that ran.
     fn divide(&mut self, now: Instant) {
-        let since = self.divided_until.replace(now).unwrap_or(now);
-        let count = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
-        let part = now.saturating_duration_since(since) / (self.width / 2).max(count).max(1);
-        for had in self.running.values_mut() {
-            *had += part;
+        let until = self.meter.read(now);
+        let passed = until.saturating_sub(self.divided_until.replace(until).unwrap_or(until));
+        match u32::try_from(self.running.len()).unwrap_or(u32::MAX) {
+            0 if matches!(self.meter, Meter::Processors { .. }) => self.worked += passed,
+            0 => {}
+            count => self.running.values_mut().for_each(|had| *had += passed / count),
         }
     }
 
@@ -208,7 +247,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
     use super::*;
     use crate::schedule::Tenant;
@@ -286,6 +325,36 @@ mod tests {
         assert_eq!(device.worked(), Duration::from_millis(20));
         other.end_round(at(40));
         assert_eq!(device.worked(), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn processors_count_as_far_as_they_are_used_in_steps_and_between_them() {
+        static USED_MS: AtomicU64 = AtomicU64::new(0);
+        let used = || Duration::from_millis(USED_MS.load(Ordering::SeqCst));
+        let (four, now) = (NonZeroUsize::new(4).unwrap(), Instant::now());
+        let device = Device::metered(four, Meter::Processors { count: 4, used });
+        let (mut one, mut other) = (device.seat(), device.seat());
+        assert!(one.enter(now, STEP, &due(now, 50)));
+        USED_MS.fetch_add(40, Ordering::SeqCst);
+        assert!(other.enter(now, STEP, &[(Claim::batch(Tenant(0)), 1.0)]));
+        USED_MS.fetch_add(80, Ordering::SeqCst);
+        one.end_round(now + Duration::from_millis(30));
+        assert_eq!(device.worked(), Duration::from_millis(20));
+        USED_MS.fetch_add(80, Ordering::SeqCst);
+        other.end_round(now + Duration::from_millis(50));
+        assert_eq!(device.worked(), Duration::from_millis(20), "batch work is not the calls'");
+        USED_MS.fetch_add(8, Ordering::SeqCst);
+        assert!(one.enter(now, STEP, &due(now, 50)));
+        assert_eq!(device.worked(), Duration::from_millis(22), "packets take processors too");
+    }
+
+    #[test]
+    fn what_this_process_does_takes_processor_time() {
+        let before = processor_time();
+        while processor_time() < before + Duration::from_millis(5) {
+            std::hint::spin_loop();
+        }
+        assert!(processor_time() > before);
     }
 
     #[test]

@@ -154,7 +154,7 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
 
 /// What the lanes on processors share: as many may step at once as there are threads for each.
 pub(crate) fn processors(config: &ModelsConfig) -> Device {
-    Device::new(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
+    Device::processors(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// Where a model runs.

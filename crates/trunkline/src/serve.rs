@@ -63,6 +63,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     for load in models.lane_loads().into_iter().chain(served.lane_loads()) {
         desk.metrics.watch_lane(load);
     }
+    desk.metrics.watch_device(device.clone());
     let sessions = Arc::new(Sessions::new(desk.observers.clone()));
     tokio::select! {
         () = rehearse(&config, &models, &device, &desk.admissions) => {}

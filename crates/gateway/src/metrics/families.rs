@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,7 +21,10 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use trunkline_inference::lane::{BATCHES, Load};
+use trunkline_inference::{
+    Device,
+    lane::{BATCHES, Load},
+};
 
 use crate::journal::JournalMeters;
 
@@ -272,6 +275,24 @@ impl Collector for Compliance {
             ratio.metric_type(),
         )?;
         ratio.encode(metric)
+    }
+}
+
+/// How long the device that lanes share was at work for calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeviceWork(pub(super) Arc<OnceLock<Device>>);
+
+impl Collector for DeviceWork {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(device) = self.0.get() else { return Ok(()) };
+        let worked = ConstCounter::new(device.worked().as_secs_f64());
+        let metric = encoder.encode_descriptor(
+            "trunkline_device_work_seconds",
+            "How long the device was at work for calls, as far as more calls would take more: what admission goes by.",
+            None,
+            worked.metric_type(),
+        )?;
+        worked.encode(metric)
     }
 }
 
