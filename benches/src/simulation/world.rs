@@ -325,7 +325,7 @@ impl<'a> World<'a> {
                 }
             }
             1 => {
-                for (turn, tokens) in self.replying.end() {
+                for (turn, tokens) in self.replying.end(self.now) {
                     self.wrote(turn, tokens);
                 }
             }

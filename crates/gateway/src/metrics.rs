@@ -15,8 +15,8 @@ use trunkline_session::{CallId, Observer, Record, StageTimes, What};
 
 use crate::journal::JournalMeters;
 use families::{
-    CallFigures, CallLabels, DeviceLabels, DeviceWork, FallbackLabels, LaneLoads, LegLabels, ModelFigures,
-    RequestFigures, StageLabels, TenantLabels, TurnFigures,
+    CallFigures, CallLabels, DeviceLabels, DeviceWork, FallbackLabels, LaneLoads, LegLabels,
+    ModelFigures, RequestFigures, StageLabels, TenantLabels, TurnFigures,
 };
 
 /// Whose calls these are, until there are tenants.

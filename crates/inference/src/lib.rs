@@ -24,7 +24,7 @@ pub mod transcript;
 pub mod voice_activity;
 pub mod weights;
 
-pub use audience::{Audience, FIRST_CLAUSE_TOKENS, Party};
+pub use audience::{Audience, Party, ReplyProgress};
 pub use chat::{
     Candidate, Chat, ChatModel, ChatOptions, Completion, FinishReason, Message, Overflow,
     ReplyPiece, ReplyStream, Role, TextFormat, TokenLogprobs, Tool, ToolCall, ToolChoice,

@@ -7,6 +7,9 @@ use trunkline_audio::Frame;
 
 use crate::{ModelError, ModelStream, Party, lane::Load};
 
+/// Letters and marks of a clause that sounds for about a second.
+const SHORT: usize = 16;
+
 /// A piece of text that can be spoken by itself: a sentence, or a part up to a comma.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clause {
@@ -14,6 +17,13 @@ pub struct Clause {
     pub text: String,
     /// What the voice says: numbers, currency and abbreviations written out.
     pub speakable: String,
+}
+
+impl Clause {
+    /// Whether it sounds for a second at most, which the next one takes to be made where there are many calls.
+    pub fn is_short(&self) -> bool {
+        self.speakable.len() <= SHORT
+    }
 }
 
 /// Clauses on their way to a voice, or the failure of whoever makes them.

@@ -1,5 +1,7 @@
 //! A reply in the making: `tts.speak(clauses(llm.reply(chat)))`. Dropping it is barge-in.
 
+mod outset;
+
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -14,6 +16,7 @@ use trunkline_inference::{
 };
 use trunkline_turn::{Mark, ReplyId, Spoken, WordTime};
 
+use self::outset::Outset;
 use crate::{Agent, Usage, clauses::ClauseCutter};
 
 /// Calls of functions that wait to be told. When full the reply waits.
@@ -36,6 +39,7 @@ pub(crate) struct Reply {
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     pub(crate) first_token: OnceLock<Instant>,
+    outset: Outset,
     usage: OnceLock<Usage>,
 }
 
@@ -107,6 +111,7 @@ impl Reply {
         let cutting = Cutting {
             text: Some(text),
             cutter: ClauseCutter::new(agent.language.clone()),
+            pieces: 0,
             meter: Arc::clone(&meter),
             calls: sender,
         };
@@ -132,6 +137,9 @@ impl Reply {
     pub(crate) async fn next(&mut self) -> ReplyNews {
         if self.progress.is_whole || (self.ready_at.is_some() && !self.may_send()) {
             return std::future::pending().await;
+        }
+        if let Some(ready_at) = self.ready_at.filter(|_| self.waiting.is_some()) {
+            self.meter.outset.reached(ready_at).await;
         }
         if let Some(news) = self.waiting.take() {
             return news;
@@ -247,8 +255,17 @@ fn warn_of(call: &ToolCall) {
 struct Cutting {
     text: Option<ReplyStream>,
     cutter: ClauseCutter,
+    /// So many pieces of text came.
+    pieces: u32,
     meter: Arc<Meter>,
     calls: Option<mpsc::Sender<ToolCall>>,
+}
+
+impl Cutting {
+    fn note(&self, clause: &Clause) {
+        let took = self.meter.first_token.get().map_or(Duration::ZERO, |&first| now() - first);
+        self.meter.outset.cut(clause, self.pieces, took);
+    }
 }
 
 /// Cuts a reply's text into clauses as it comes.
@@ -259,15 +276,18 @@ fn clauses(cutting: Cutting, span: Span) -> impl Stream<Item = Result<Clause, Mo
 async fn next_clause(mut cutting: Cutting) -> Option<(Result<Clause, ModelError>, Cutting)> {
     loop {
         if let Some(clause) = cutting.cutter.next_clause() {
+            cutting.note(&clause);
             return Some((Ok(clause), cutting));
         }
         let Some(pieces) = &mut cutting.text else {
+            cutting.meter.outset.is_safe();
             let last = cutting.cutter.finish()?;
             return Some((Ok(last), cutting));
         };
         match pieces.next().await {
             Some(Ok(ReplyPiece::Text(piece))) => {
                 cutting.meter.first_token.get_or_init(now);
+                cutting.pieces += 1;
                 cutting.cutter.push(&piece);
             }
             Some(Ok(ReplyPiece::ToolCall(call))) => match &cutting.calls {

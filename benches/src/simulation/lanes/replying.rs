@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use trunkline_inference::{
-    FIRST_CLAUSE_TOKENS, Party,
+    Party, ReplyProgress,
     schedule::{Step, Tenant},
 };
 
@@ -18,6 +18,11 @@ use crate::simulation::{
 struct Reply {
     turn: usize,
     asked: f64,
+    /// Counted from `epoch`, which stands for when it was asked.
+    progress: ReplyProgress,
+    epoch: Instant,
+    /// Tokens of the first clause.
+    first_clause: f64,
     to_read: f64,
     written: f64,
     length: f64,
@@ -35,9 +40,13 @@ pub(in crate::simulation) struct Replying {
 
 impl Replying {
     pub(in crate::simulation) fn asked(&mut self, now: f64, turn: usize, told: &Turn) {
+        let epoch = Instant::now();
         self.replies.push(Reply {
             turn,
             asked: now,
+            progress: ReplyProgress::new(Party::caller(Tenant(0)), epoch),
+            epoch,
+            first_clause: told.clauses.first().map_or(0.0, |clause| clause.tokens),
             to_read: told.prompt,
             written: 0.0,
             length: told.reply(),
@@ -77,21 +86,11 @@ impl Replying {
     /// When the reply's next tokens are due, and the amount of work until then; as the language model's lane has
     /// it.
     fn claim(reply: &Reply, share: f64, amount: f64) -> (f64, f64) {
-        let (asked, is_reading) = (Instant::now(), reply.to_read > 0.0);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "tokens of a reply"
-        )]
-        let written = reply.written as u32;
-        let caller = Party::caller(Tenant(0));
-        let due = caller.reply_claim(asked, written, is_reading).due().unwrap_or(asked);
-        let steps = if is_reading {
-            (reply.to_read / share).ceil()
-        } else {
-            f64::from(FIRST_CLAUSE_TOKENS.saturating_sub(written).max(1))
-        };
-        (reply.asked + due.duration_since(asked).as_secs_f64(), amount * steps)
+        let is_reading = reply.to_read > 0.0;
+        let (claim, to_write) = reply.progress.claim(is_reading);
+        let due = claim.due().map_or(0.0, |due| due.duration_since(reply.epoch).as_secs_f64());
+        let to_read = if is_reading { (reply.to_read / share).ceil() } else { 0.0 };
+        (reply.asked + due, amount * (to_read + f64::from(to_write)))
     }
 
     /// Begins the next step; what it takes.
@@ -106,7 +105,7 @@ impl Replying {
     }
 
     /// Ends it: the turns that have another token, and how many they have.
-    pub(in crate::simulation) fn end(&mut self) -> Vec<(usize, f64)> {
+    pub(in crate::simulation) fn end(&mut self, now: f64) -> Vec<(usize, f64)> {
         let mut written = Vec::new();
         for reply in &mut self.replies {
             let share = std::mem::take(&mut reply.share);
@@ -117,6 +116,8 @@ impl Replying {
             // The step that reads the last of a prompt writes the first token.
             if reply.to_read == 0.0 {
                 reply.written += 1.0;
+                let at = reply.epoch + Duration::from_secs_f64(now - reply.asked);
+                reply.progress.wrote(at, reply.written >= reply.first_clause);
                 written.push((reply.turn, reply.written));
             }
         }

@@ -40,7 +40,7 @@ fn looking() -> Agent {
 
 fn cutting(text: ReplyStream) -> Cutting {
     let cutter = ClauseCutter::new(None);
-    Cutting { text: Some(text), cutter, meter: Arc::default(), calls: None }
+    Cutting { text: Some(text), cutter, pieces: 0, meter: Arc::default(), calls: None }
 }
 
 /// Takes everything that comes, as a session would that lets the reply out at once.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use llama_cpp_2::token::LlamaToken;
 use trunkline_inference::{
-    FIRST_CLAUSE_TOKENS, FinishReason, ModelError, Party, ReplyPiece, schedule::Claim,
+    FinishReason, ModelError, Party, ReplyPiece, ReplyProgress, schedule::Claim,
 };
 
 use super::pen::Pen;
@@ -13,6 +13,9 @@ use crate::{
     plan::Stage,
     text::{Ending, Pieces},
 };
+
+/// A first clause may end with one of these.
+const MARKS: &[u8] = b".,;:!?";
 
 /// What is in a slot.
 pub(super) enum Job {
@@ -35,7 +38,7 @@ pub(super) struct Work {
     pen: Option<Pen>,
     length: Length,
     party: Party,
-    asked: Instant,
+    progress: ReplyProgress,
 }
 
 struct Length {
@@ -55,25 +58,25 @@ impl Work {
             pen: Some(pen),
             length: Length { written: 0, most: max_tokens },
             party: Party::default(),
-            asked: Instant::now(),
+            progress: ReplyProgress::new(Party::default(), Instant::now()),
         }
     }
 
     /// The same for somebody else.
     pub(super) fn waited_for_by(self, party: Party) -> Self {
-        Self { party, ..self }
+        Self { party, progress: ReplyProgress::new(party, Instant::now()), ..self }
     }
 
     /// How soon what comes of a step is due, and in how many more such steps, of `share` of its tokens,
     /// the claim is met.
     pub(super) fn claim(&self, share: usize) -> (Claim, usize) {
-        let written = self.length.written;
-        let (is_reading, waits) = (self.is_reading(), !self.is_warm_up());
-        let party = if waits { self.party } else { Party::nobody(self.party.tenant) };
+        let is_reading = self.is_reading();
         let to_read = if is_reading { self.pending().len().div_ceil(share.max(1)) } else { 0 };
-        let to_write =
-            if is_reading { 0 } else { FIRST_CLAUSE_TOKENS.saturating_sub(written).max(1) };
-        (party.reply_claim(self.asked, written, is_reading), to_read + to_write as usize)
+        if self.is_warm_up() {
+            return (Claim::batch(self.party.tenant), to_read);
+        }
+        let (claim, to_write) = self.progress.claim(is_reading);
+        (claim, to_read + to_write as usize)
     }
 
     /// Gives it a sequence that holds the prompt up to `cached`.
@@ -147,6 +150,8 @@ impl Work {
     ) -> Result<Option<Pieces>, ModelError> {
         let Some(pen) = &mut self.pen else { return Ok(None) };
         let Some((token, pieces)) = pen.write(logits, keeper)? else { return Ok(None) };
+        let ends_clause = keeper.vocabulary().piece(token).iter().any(|byte| MARKS.contains(byte));
+        self.progress.wrote(Instant::now(), ends_clause);
         self.length.written += 1;
         self.last = Some(token);
         Ok(Some(pieces))

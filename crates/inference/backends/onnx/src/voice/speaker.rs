@@ -104,10 +104,11 @@ impl Speaker {
         }
     }
 
-    /// Whether it is time to ask for the next clause. Not before the first sound of the first: who
-    /// makes the clauses may need the same processors, and rests while it is not asked.
+    /// Whether it is time to ask for the next clause. Not before the first sound of the first, unless that will be
+    /// over soon: who makes the clauses may need the same processors, and rests while it is not asked.
     fn wants_more(&self) -> bool {
-        self.saying.is_none() || self.at > MediaTime::ZERO
+        self.at > MediaTime::ZERO
+            || self.saying.as_ref().is_none_or(|saying| saying.clause.is_short())
     }
 
     /// By when the next part must be said, if there is one to say.
@@ -232,22 +233,27 @@ mod tests {
         speaker
     }
 
-    #[test]
-    fn the_second_clause_is_asked_for_when_the_first_begins_to_sound() {
+    /// A speaker of clauses, and what makes it listen and says how many were asked of it.
+    fn asking(texts: [&'static str; 3]) -> (Speaker, impl Fn(&mut Speaker) -> usize) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&asked);
         let clause = |text: &str| Ok(Clause { text: text.into(), speakable: text.into() });
-        let clauses =
-            stream::iter([clause("one"), clause("two"), clause("three")]).inspect(move |_| {
-                counter.fetch_add(1, Ordering::Relaxed);
-            });
-        let mut speaker = Speaker::new(Box::pin(clauses), Voice::default(), Instant::now());
-        let listen = |speaker: &mut Speaker| {
+        let clauses = stream::iter(texts.map(clause)).inspect(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let speaker = Speaker::new(Box::pin(clauses), Voice::default(), Instant::now());
+        let listen = move |speaker: &mut Speaker| {
             speaker.listen(Instant::now(), &mut Context::from_waker(Waker::noop()));
             asked.load(Ordering::Relaxed)
         };
+        (speaker, listen)
+    }
+
+    #[test]
+    fn the_second_clause_is_asked_for_when_the_first_begins_to_sound() {
+        let (mut speaker, listen) = asking(["one after the other", "two", "three"]);
         assert_eq!(listen(&mut speaker), 1);
-        assert_eq!(speaker.next_part().as_deref(), Some("one"));
+        assert_eq!(speaker.next_part().as_deref(), Some("one after the other"));
         assert_eq!(listen(&mut speaker), 1, "nothing sounds yet");
         speaker.heard(&[1; FRAME], Instant::now());
         assert_eq!(listen(&mut speaker), 2);
@@ -255,6 +261,14 @@ mod tests {
         speaker.end_part(Vec::new());
         assert_eq!(listen(&mut speaker), 3, "the second is begun");
         assert_eq!(speaker.next_part().as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn what_follows_a_short_first_clause_is_asked_for_at_once() {
+        let (mut speaker, listen) = asking(["Sure.", "two", "three"]);
+        listen(&mut speaker);
+        assert_eq!(listen(&mut speaker), 2);
+        assert_eq!(listen(&mut speaker), 2, "one ahead is enough");
     }
 
     fn frames(speaker: &mut Speaker) -> usize {
