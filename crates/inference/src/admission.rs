@@ -122,8 +122,10 @@ impl Admission {
     /// A caller waited for an answer: so long in `silence`, until it was sure that nothing followed, and so long for
     /// the `work` of models.
     pub fn turn_took(&mut self, now: Instant, silence: Duration, work: Duration) {
-        // The device may be busier by the time this is looked at.
-        let alone = work.mul_f64((1.0 - self.busy.part()).max(1.0 - CROWDED));
+        // By the load that calls make on average, as it is judged by later: a quiet second would make too much of it.
+        let (settled, young) = self.ages(now);
+        let busy = self.demand.of_a_call() * (f64::from(settled) + f64::from(young) / 2.0);
+        let alone = work.mul_f64((1.0 - busy).max(1.0 - CROWDED));
         self.latencies.push(now, Turn { silence, alone });
     }
 

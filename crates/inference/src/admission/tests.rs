@@ -152,9 +152,9 @@ fn silence_takes_no_longer_when_there_are_more_calls() {
         let mut admission = Admission::new(LIMIT);
         let now = Instant::now();
         admission.demand = Demand::expected(0.7);
-        admission.call_began(now, 1);
         let [silence, work] = [silence, work].map(Duration::from_millis);
         (0..20).for_each(|_| admission.turn_took(now, silence, work));
+        admission.call_began(now, 1);
         matches!(admission.admit_request(now), Err(Refusal { cause: Cause::Slow { .. }, .. }))
     };
     assert!(!is_slow(900, 300));
