@@ -106,7 +106,11 @@ impl Observer for Admissions {
         match record.what {
             What::Answered { .. } => admission.call_began(now, call),
             What::ReplySounded { stages, .. } => {
-                admission.turn_took(now, stages.endpoint, stages.total() - stages.endpoint);
+                admission.turn_took(
+                    now,
+                    stages.endpoint,
+                    stages.total().saturating_sub(stages.endpoint),
+                );
             }
             What::Ended { .. } => admission.call_ended(now, call),
             What::TurnEnded { .. }

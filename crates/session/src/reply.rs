@@ -263,7 +263,11 @@ struct Cutting {
 
 impl Cutting {
     fn note(&self, clause: &Clause) {
-        let took = self.meter.first_token.get().map_or(Duration::ZERO, |&first| now() - first);
+        let took = self
+            .meter
+            .first_token
+            .get()
+            .map_or(Duration::ZERO, |&first| now().saturating_duration_since(first));
         self.meter.outset.cut(clause, self.pieces, took);
     }
 }
