@@ -7,7 +7,7 @@ use trunkline_audio::Frame;
 
 use crate::{ModelError, ModelStream, Party, lane::Load};
 
-/// Letters and marks of a clause that sounds for about a second.
+/// Bytes of a clause that sounds for about a second: a letter sounds for 65 ms, a syllable sign of three bytes for 200.
 const SHORT: usize = 16;
 
 /// A piece of text that can be spoken by itself: a sentence, or a part up to a comma.

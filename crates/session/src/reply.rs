@@ -284,7 +284,7 @@ async fn next_clause(mut cutting: Cutting) -> Option<(Result<Clause, ModelError>
             return Some((Ok(clause), cutting));
         }
         let Some(pieces) = &mut cutting.text else {
-            cutting.meter.outset.is_safe();
+            cutting.meter.outset.assure();
             let last = cutting.cutter.finish()?;
             return Some((Ok(last), cutting));
         };

@@ -41,6 +41,11 @@ impl ReplyProgress {
         Self { party, asked, written: 0, first: None }
     }
 
+    /// How many tokens were written.
+    pub fn written(&self) -> u32 {
+        self.written
+    }
+
     /// Notes a token that was written, and whether a clause may end with it.
     pub fn wrote(&mut self, now: Instant, ends_clause: bool) {
         self.written += 1;

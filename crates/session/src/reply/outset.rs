@@ -8,70 +8,54 @@ use std::{
 use tokio::{sync::Notify, time::sleep_until};
 use trunkline_inference::Clause;
 
-/// How long a letter sounds.
-const LETTER_SOUNDS: Duration = Duration::from_millis(65);
+/// How long a letter sounds; a syllable sign has three bytes, and sounds as long as three letters.
+const BYTE_SOUNDS: Duration = Duration::from_millis(65);
 /// Pieces of text of a clause that is not the first, with the one that tells its end.
 const NEXT_CLAUSE: u32 = 12;
 /// Nobody waits longer for a reply so that its second clause is not late.
 const MOST_HELD: Duration = Duration::from_millis(250);
 
-/// What is known of a reply's beginning.
+/// How long a reply is held back so that its second clause is not late.
 #[derive(Debug, Default)]
 pub(super) struct Outset {
-    first: OnceLock<First>,
+    /// Known with the first clause.
+    held: OnceLock<Duration>,
     /// The second clause is there, or there is none.
-    is_safe: OnceLock<()>,
-    became_safe: Notify,
-}
-
-/// The first clause.
-#[derive(Clone, Copy, Debug)]
-struct First {
-    is_short: bool,
-    sounds: Duration,
-    /// How long each piece of its text took.
-    a_piece: Duration,
+    assured: Notify,
 }
 
 impl Outset {
     /// A clause is there: of `pieces` of text, in the time since the first of them.
     pub(super) fn cut(&self, clause: &Clause, pieces: u32, took: Duration) {
-        let letters = u32::try_from(clause.speakable.len()).unwrap_or(u32::MAX);
-        let sounds = LETTER_SOUNDS.saturating_mul(letters);
-        let a_piece = took / pieces.saturating_sub(1).max(1);
-        let first = First { is_short: clause.is_short(), sounds, a_piece };
-        if self.first.set(first).is_err() {
-            self.is_safe();
+        if self.held.set(held(clause, pieces, took)).is_err() {
+            self.assure();
         }
     }
 
     /// Nothing will be missing.
-    pub(super) fn is_safe(&self) {
-        if self.is_safe.set(()).is_ok() {
-            self.became_safe.notify_one();
-        }
+    pub(super) fn assure(&self) {
+        self.assured.notify_one();
     }
 
-    /// How long after its first sound is ready the reply waits at most. Of a short clause the second is made while the
-    /// voice makes the first: as fast as the first was written, and then spoken as soon as that was.
-    fn held(&self) -> Duration {
-        let Some(first) = self.first.get().filter(|first| first.is_short) else {
-            return Duration::ZERO;
-        };
-        (first.a_piece * NEXT_CLAUSE).saturating_sub(first.sounds).min(MOST_HELD)
-    }
-
-    /// Waits until the reply that was ready at `ready` may begin. Cancel-safe.
+    /// Waits until the reply that was ready at `ready` may begin. Cancel-safe; once it may, it is not asked again.
     pub(super) async fn reached(&self, ready: Instant) {
-        let held = self.held();
-        if held.is_zero() || self.is_safe.get().is_some() {
-            return;
-        }
+        let Some(&held) = self.held.get().filter(|held| !held.is_zero()) else { return };
         tokio::select! {
             () = sleep_until((ready + held).into()) => {}
-            () = self.became_safe.notified() => {}
+            () = self.assured.notified() => {}
         }
     }
+}
+
+/// By how much the clause that follows `first` would be late: of a short one it is made while the voice makes the first,
+/// as fast as that was written, and then spoken as soon as that was.
+fn held(first: &Clause, pieces: u32, took: Duration) -> Duration {
+    if !first.is_short() {
+        return Duration::ZERO;
+    }
+    let bytes = u32::try_from(first.speakable.len()).unwrap_or(u32::MAX);
+    let a_piece = took / pieces.saturating_sub(1).max(1);
+    (a_piece * NEXT_CLAUSE).saturating_sub(BYTE_SOUNDS.saturating_mul(bytes)).min(MOST_HELD)
 }
 
 #[cfg(test)]
@@ -107,10 +91,12 @@ mod tests {
         let outset = begun("Sure.", MS(800));
         let (took, ()) = tokio::join!(waited(&outset), async {
             tokio::time::sleep(MS(100)).await;
-            outset.is_safe();
+            outset.assure();
         });
         assert_eq!(took, MS(100));
-        assert_eq!(waited(&outset).await, Duration::ZERO);
+        let outset = begun("Sure.", MS(800));
+        outset.cut(&Clause { text: "It is.".into(), speakable: "It is.".into() }, 6, MS(900));
+        assert_eq!(waited(&outset).await, Duration::ZERO, "it was there before");
     }
 
     #[tokio::test(start_paused = true)]

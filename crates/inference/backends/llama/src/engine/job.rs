@@ -14,9 +14,6 @@ use crate::{
     text::{Ending, Pieces},
 };
 
-/// A first clause may end with one of these.
-const MARKS: &[u8] = b".,;:!?";
-
 /// What is in a slot.
 pub(super) enum Job {
     /// A chat that cannot be served.
@@ -36,14 +33,9 @@ pub(super) struct Work {
     last: Option<LlamaToken>,
     /// `None` once the reply has ended.
     pen: Option<Pen>,
-    length: Length,
-    party: Party,
-    progress: ReplyProgress,
-}
-
-struct Length {
-    written: u32,
+    /// The most tokens to write; a warm-up writes none.
     most: u32,
+    progress: ReplyProgress,
 }
 
 impl Work {
@@ -56,15 +48,15 @@ impl Work {
             cached: 0,
             last: None,
             pen: Some(pen),
-            length: Length { written: 0, most: max_tokens },
-            party: Party::default(),
+            most: max_tokens,
             progress: ReplyProgress::new(Party::default(), Instant::now()),
         }
     }
 
     /// The same for somebody else.
     pub(super) fn waited_for_by(self, party: Party) -> Self {
-        Self { party, progress: ReplyProgress::new(party, Instant::now()), ..self }
+        let party = if self.is_warm_up() { Party::nobody(party.tenant) } else { party };
+        Self { progress: ReplyProgress::new(party, Instant::now()), ..self }
     }
 
     /// How soon what comes of a step is due, and in how many more such steps, of `share` of its tokens,
@@ -72,9 +64,6 @@ impl Work {
     pub(super) fn claim(&self, share: usize) -> (Claim, usize) {
         let is_reading = self.is_reading();
         let to_read = if is_reading { self.pending().len().div_ceil(share.max(1)) } else { 0 };
-        if self.is_warm_up() {
-            return (Claim::batch(self.party.tenant), to_read);
-        }
         let (claim, to_write) = self.progress.claim(is_reading);
         (claim, to_read + to_write as usize)
     }
@@ -93,7 +82,7 @@ impl Work {
 
     /// Whether nobody waits for a reply.
     pub(super) fn is_warm_up(&self) -> bool {
-        self.length.most == 0
+        self.most == 0
     }
 
     /// How far the job is.
@@ -149,12 +138,10 @@ impl Work {
         keeper: &Keeper,
     ) -> Result<Option<Pieces>, ModelError> {
         let Some(pen) = &mut self.pen else { return Ok(None) };
-        let Some((token, pieces)) = pen.write(logits, keeper)? else { return Ok(None) };
-        let ends_clause = keeper.vocabulary().piece(token).iter().any(|byte| MARKS.contains(byte));
-        self.progress.wrote(Instant::now(), ends_clause);
-        self.length.written += 1;
-        self.last = Some(token);
-        Ok(Some(pieces))
+        let Some(written) = pen.write(logits, keeper)? else { return Ok(None) };
+        self.progress.wrote(Instant::now(), written.ends_clause);
+        self.last = Some(written.token);
+        Ok(Some(written.pieces))
     }
 
     /// Says what of its schema cannot be kept, as soon as that is known.
@@ -169,7 +156,7 @@ impl Work {
 
     /// Whether the reply is as long as it may be.
     pub(super) fn is_full(&self) -> bool {
-        self.length.written >= self.length.most
+        self.progress.written() >= self.most
     }
 
     /// The last pieces, once.
@@ -186,7 +173,7 @@ impl Work {
         pieces.push(ReplyPiece::Usage {
             prompt: count(self.prompt.len()),
             cached: count(self.cached),
-            generated: self.length.written,
+            generated: self.progress.written(),
             finish,
         });
         pieces

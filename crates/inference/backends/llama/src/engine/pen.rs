@@ -17,6 +17,18 @@ use crate::{
 /// The most alternatives of a token that are told.
 const TOP_LOGPROBS: u8 = 20;
 
+/// A clause may end with one of these.
+const MARKS: &[u8] = b".,;:!?";
+
+/// A token of a reply.
+pub(super) struct Written {
+    pub(super) token: LlamaToken,
+    /// What it completes.
+    pub(super) pieces: Pieces,
+    /// Whether a clause may end with it.
+    pub(super) ends_clause: bool,
+}
+
 /// Writes one reply.
 pub(super) struct Pen {
     sampler: Sampler,
@@ -119,7 +131,7 @@ impl Pen {
         &mut self,
         logits: &[f32],
         keeper: &Keeper,
-    ) -> Result<Option<(LlamaToken, Pieces)>, ModelError> {
+    ) -> Result<Option<Written>, ModelError> {
         let token = match self.sampler.choose(logits, self.rein.constraint()?) {
             Ok(token) => token,
             Err(reason) => {
@@ -137,9 +149,11 @@ impl Pen {
         self.rein.look_ahead(keeper);
         let logprobs =
             self.top_logprobs.map(|count| logprobs::of_token(logits, token, count, vocabulary));
-        let pieces = self.writer.push(&vocabulary.piece(token), logprobs);
+        let piece = vocabulary.piece(token);
+        let ends_clause = piece.iter().any(|byte| MARKS.contains(byte));
+        let pieces = self.writer.push(&piece, logprobs);
         self.follow(token, keeper);
-        Ok(Some((token, pieces)))
+        Ok(Some(Written { token, pieces, ends_clause }))
     }
 
     /// Whether nothing may follow.
