@@ -38,6 +38,8 @@ pub(crate) struct Ear {
     /// Where `sound` ends in the stream.
     end: MediaTime,
     state: [f32; 2 * STATE],
+    /// Windows since it last had to wait for sound.
+    unwaited: u32,
 }
 
 impl Ear {
@@ -45,7 +47,14 @@ impl Ear {
     pub(crate) fn new(audio: Hearing) -> Self {
         let mut sound = Vec::with_capacity(2 * ROW);
         sound.resize(CONTEXT, 0.0);
-        Self { audio, ended: false, sound, end: MediaTime::ZERO, state: [0.0; 2 * STATE] }
+        Self {
+            audio,
+            ended: false,
+            sound,
+            end: MediaTime::ZERO,
+            state: [0.0; 2 * STATE],
+            unwaited: 0,
+        }
     }
 
     /// Takes frames until there is a window.
@@ -55,7 +64,10 @@ impl Ear {
                 return Heard::Ended;
             }
             match self.audio.as_mut().poll_next(waker) {
-                Poll::Pending => return Heard::Waiting,
+                Poll::Pending => {
+                    self.unwaited = 0;
+                    return Heard::Waiting;
+                }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Ready(Some(frame)) if frame.rate_hz() != RATE_HZ => {
                     return Heard::WrongRate(frame.rate_hz());
@@ -74,8 +86,15 @@ impl Ear {
         batch.put(slot, &self.sound[..ROW], &self.state);
     }
 
+    /// Whether more sound waits for it than comes in the meantime: a file's, or what came late. Of live sound two windows
+    /// may be whole in runs that follow each other, not three.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.unwaited > 2
+    }
+
     /// Keeps the state after the window, forgets its samples, and tells where it ended.
     pub(crate) fn advance(&mut self, state: &[f32]) -> MediaTime {
+        self.unwaited = self.unwaited.saturating_add(1);
         self.state.copy_from_slice(state);
         self.sound.copy_within(WINDOW.., 0);
         self.sound.truncate(self.sound.len() - WINDOW);
@@ -130,6 +149,29 @@ mod tests {
     fn sound_at_a_telephone_rate_is_refused() {
         let mut ear = ear(&[0; 160], 8_000);
         assert_eq!(ear.listen(&mut Context::from_waker(Waker::noop())), Heard::WrongRate(8_000));
+    }
+
+    #[test]
+    fn an_ear_is_behind_while_it_has_more_than_comes_in_live() {
+        let (mut waker, silence) = (Context::from_waker(Waker::noop()), [0.0; 2 * STATE]);
+        let mut hear = |ear: &mut Ear| {
+            while ear.listen(&mut waker) == Heard::Window {
+                ear.advance(&silence);
+            }
+            ear.is_behind()
+        };
+        let mut file = ear(&[0; 512 * 3], RATE_HZ);
+        assert!(hear(&mut file));
+        let (frames, wire) = futures::channel::mpsc::unbounded();
+        let mut live = Ear::new(Box::pin(wire));
+        for frame in testbed::frames(&vec![0; 320 * 50], RATE_HZ) {
+            frames.unbounded_send(frame).unwrap();
+            assert!(!hear(&mut live));
+        }
+        for frame in testbed::frames(&[0; 320 * 5], RATE_HZ) {
+            frames.unbounded_send(frame).unwrap();
+        }
+        assert!(!hear(&mut live), "it has caught up");
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::{
 
 /// From so many calls on, runs wait for company: a row of a batch costs less than half a run.
 const CROWD: usize = 8;
-/// How long runs of a crowd stand apart. A verdict comes at most so much later.
-const TICK: Duration = Duration::from_millis(4);
+/// How long runs of a crowd stand apart, unless somebody is behind: half a window. A verdict comes at most so much
+/// later.
+const TICK: Duration = Duration::from_millis(16);
 
 /// What judges a batch: the model, or a test's stand-in.
 pub(crate) trait Network {
@@ -65,6 +66,14 @@ impl<N: Network> VadEngine<N> {
         self.batch.gather();
     }
 
+    /// Whether the next run may follow at once: nobody would join it by waiting, or somebody is behind.
+    fn follows_at_once(&self) -> bool {
+        let is_behind = |&slot: &SlotId| self.ears[slot].as_ref().is_some_and(Ear::is_behind);
+        self.active.len() < CROWD
+            || self.batch.rows() == self.active.len()
+            || self.batch.slots().iter().any(is_behind)
+    }
+
     fn emit(&mut self, slots: &mut Slots<VadScore>) {
         for (row, &slot) in self.batch.slots().iter().enumerate() {
             let Some(ear) = &mut self.ears[slot] else { continue };
@@ -105,7 +114,7 @@ impl<N: Network> Engine for VadEngine<N> {
                 }
             }
         }
-        if self.active.len() < CROWD || self.batch.rows() == self.active.len() {
+        if self.follows_at_once() {
             return Progress::More;
         }
         self.next_run = now + TICK;
