@@ -1,7 +1,8 @@
 //! Cuts a reply's text into clauses while it is being generated, the first one as short as it can
 //! be spoken, so that the caller hears something early.
 
-use trunkline_inference::Clause;
+use futures::stream;
+use trunkline_inference::{Clause, ClauseStream};
 
 use crate::speakable::speakable;
 
@@ -92,6 +93,13 @@ impl ClauseCutter {
         self.given.words += text.split_whitespace().count();
         Some(Clause { text: text.to_owned(), speakable })
     }
+}
+
+/// The clauses of a whole text, whose language (ISO 639-1) decides how numbers are spoken.
+pub fn of_text(text: &str, language: Option<String>) -> ClauseStream {
+    let mut cutter = ClauseCutter::new(language);
+    cutter.push(text);
+    Box::pin(stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok)))
 }
 
 /// Where the first clause of `text` ends, when that is certain.

@@ -1,5 +1,6 @@
 //! One call, end to end.
 
+mod announcements;
 mod book;
 mod chronicle;
 pub mod clauses;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod sessions;
 pub mod speakable;
 
+pub use announcements::Announcements;
 pub use direction::{Direction, ItemKey, Modality, ReplyOrder};
 pub use event::{CallId, HangupReason, Observer, Record, StageTimes, What};
 pub use leg::{Leg, LegInput, LegOutput, Overrun};

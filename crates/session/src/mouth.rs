@@ -116,10 +116,7 @@ impl Mouth {
             ReplyCause::Greeting(text)
             | ReplyCause::Silence(text)
             | ReplyCause::Apology(text)
-            | ReplyCause::Farewell(text) => {
-                let pieces = stream::iter([Ok(ReplyPiece::Text(text.clone()))]);
-                self.begin(id, Box::pin(pieces), &self.plan.agent)
-            }
+            | ReplyCause::Farewell(text) => self.announce(id, text),
         };
         self.measure(&reply);
         self.replies.push(reply);
@@ -258,6 +255,19 @@ impl Mouth {
             return Reply::written(id, crate::orders::impatient(text, patience), &agent);
         }
         self.begin(id, text, &agent)
+    }
+
+    fn announce(&self, id: ReplyId, text: &str) -> Reply {
+        let agent = &self.plan.agent;
+        let recorded = match agent.modality {
+            Modality::Audio => self.plan.models.announcements.of(agent, text),
+            Modality::Text => None,
+        };
+        if let Some(speech) = recorded {
+            return Reply::announced(id, speech, agent);
+        }
+        let pieces = stream::iter([Ok(ReplyPiece::Text(text.to_owned()))]);
+        self.begin(id, Box::pin(pieces), agent)
     }
 
     fn begin(&self, id: ReplyId, text: ReplyStream, agent: &Agent) -> Reply {

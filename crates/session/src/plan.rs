@@ -8,7 +8,7 @@ use trunkline_inference::{
 };
 use trunkline_turn::{DetectorConfig, Script, TurnConfig};
 
-use crate::{CallId, Modality};
+use crate::{Announcements, CallId, Modality};
 
 /// Who answers, and how it behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,8 @@ pub struct Models {
     pub vad: Arc<dyn VoiceActivity>,
     /// Judges ends of turns; `None` leaves it to silence and words.
     pub end_of_turn: Option<Arc<dyn EndOfTurn>>,
+    /// What the voice has said already.
+    pub announcements: Arc<Announcements>,
 }
 
 impl Models {

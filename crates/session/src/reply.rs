@@ -120,6 +120,13 @@ impl Reply {
         Self::of(id, source, (meter, span), agent)
     }
 
+    /// Says again what was said before.
+    pub(crate) fn announced(id: ReplyId, speech: SpeechStream, agent: &Agent) -> Self {
+        let span = tracing::info_span!("reply", reply = id.0);
+        let source = Source::Spoken { speech: Some(speech), calls: None };
+        Self::of(id, source, (Arc::default(), span), agent)
+    }
+
     /// Begins to write `text`.
     pub(crate) fn written(id: ReplyId, text: ReplyStream, agent: &Agent) -> Self {
         let span = tracing::info_span!("reply", reply = id.0);

@@ -43,6 +43,7 @@ impl Fakes {
             tts: Arc::new(self.tts.clone()),
             vad: Arc::new(self.vad.clone()),
             end_of_turn: self.end_of_turn.map(|model| Arc::new(model) as _),
+            announcements: Arc::default(),
         }
     }
 

@@ -198,7 +198,7 @@ pub(crate) fn models(
     let tts = text_to_speech(config, place(&config.tts))?;
     progress("language model", &config.llm);
     let llm = chat_model(config, place(&config.llm))?;
-    Ok(Models { stt, llm, tts, vad, end_of_turn })
+    Ok(Models { stt, llm, tts, vad, end_of_turn, announcements: Arc::default() })
 }
 
 /// The engine of the model `name`, which must be one of those that can fill the role.

@@ -1,6 +1,7 @@
 //! Voice AI on your own GPUs: answers calls, hears, thinks, speaks.
 
 mod admin;
+mod announcing;
 mod assemble;
 mod bench;
 mod call;

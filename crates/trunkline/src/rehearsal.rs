@@ -9,7 +9,7 @@ use trunkline_inference::{
     Chat, ChatOptions, Device, Message, ModelError, Party, ReplyPiece, Role, SttOptions,
     schedule::Tenant,
 };
-use trunkline_session::{Agent, Models};
+use trunkline_session::{Agent, Models, clauses};
 
 use crate::{
     sound_file,
@@ -49,7 +49,7 @@ fn caller() -> Party {
 }
 
 async fn say(models: &Models, agent: &Agent, text: &str) -> Result<Vec<i16>, ModelError> {
-    let clauses = speech::clauses(text, agent.language.clone());
+    let clauses = clauses::of_text(text, agent.language.clone());
     speech::say(&*models.tts, clauses, &agent.voice, caller()).await
 }
 

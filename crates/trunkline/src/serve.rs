@@ -16,10 +16,11 @@ use trunkline_gateway::{
     router,
 };
 use trunkline_inference::{Device, schedule::Tenant};
-use trunkline_session::{CallId, Models, Plan, Sessions};
+use trunkline_session::{Agent, CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
 
 use crate::{
+    announcing,
     assemble::{self, ProgramModels},
     cli::ConfigArgs,
     config::Config,
@@ -65,8 +66,10 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     }
     desk.metrics.watch_device(device.clone());
     let sessions = Arc::new(Sessions::new(desk.observers.clone()));
+    let agents: Vec<_> =
+        config.agents.iter().map(|(name, agent)| assemble::agent(name, agent)).collect();
     tokio::select! {
-        () = rehearse(&config, &models, &device, &desk.admissions) => {}
+        () = rehearse(agents.first(), &models, &device, &desk.admissions) => {}
         () = stop.cancelled() => return desk.close().await,
     }
     desk.api.serve(served);
@@ -82,6 +85,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let mut answering = JoinSet::new();
     let mut watching = JoinSet::new();
     watching.spawn(admissions.clone().watch(device));
+    watching.spawn(announcing::record_all(models.clone(), agents));
     let front = Arc::new(Front { config, models, sessions, metrics, admissions });
     front.answer_until(&mut sip, &mut answering, stop.cancelled()).await;
     tracing::info!(
@@ -102,10 +106,16 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     desk.close().await
 }
 
-/// Has the models take a turn, so that the first caller meets warm ones and it is known what calls take.
-async fn rehearse(config: &Config, models: &Models, device: &Device, admissions: &Admissions) {
-    let Some((name, agent)) = config.agents.first().filter(|_| device.is_shared()) else { return };
-    match rehearsal::turn(models, &assemble::agent(name, agent), device).await {
+/// Has the models greet and take a turn, so that the first caller meets warm ones and it is known what calls take.
+async fn rehearse(
+    agent: Option<&Agent>,
+    models: &Models,
+    device: &Device,
+    admissions: &Admissions,
+) {
+    let Some(agent) = agent.filter(|_| device.is_shared()) else { return };
+    announcing::record(models, agent, &agent.script.greeting).await;
+    match rehearsal::turn(models, agent, device).await {
         Ok(turn) => {
             tracing::info!(worked_ms = turn.as_millis(), "the models are warm");
             admissions.expect_turns_of(turn);

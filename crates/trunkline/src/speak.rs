@@ -3,6 +3,7 @@
 use std::{io::Read, path::PathBuf};
 
 use trunkline_inference::{Party, Voice};
+use trunkline_session::clauses;
 
 use crate::{
     assemble,
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
     )?;
     let voice = Voice { name: args.voice, speed: args.speed };
     let mut speech =
-        tts.speak(speech::clauses(&text, Some(args.language)), &voice, Party::default());
+        tts.speak(clauses::of_text(&text, Some(args.language)), &voice, Party::default());
     let bad_file = |e: hound::Error| Failure::new(format!("{}: {e}", args.out.display()));
     let spec = hound::WavSpec {
         channels: 1,

@@ -1,21 +1,13 @@
 //! The sound of a text, for commands that speak by themselves.
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use trunkline_audio::Frame;
 use trunkline_inference::{
     ClauseStream, ModelError, Party, SpeechPiece, SpeechStream, TextToSpeech, Voice,
 };
-use trunkline_session::clauses::ClauseCutter;
 
 /// Rate of everything spoken.
 pub(crate) const SPOKEN_HZ: u32 = 24_000;
-
-/// The clauses of `text`, whose language (ISO 639-1) decides how numbers are spoken.
-pub(crate) fn clauses(text: &str, language: Option<String>) -> ClauseStream {
-    let mut cutter = ClauseCutter::new(language);
-    cutter.push(text);
-    Box::pin(stream::iter(std::iter::from_fn(move || cutter.finish()).map(Ok)))
-}
 
 /// All that `tts` says of `clauses`, at [`SPOKEN_HZ`].
 pub(crate) async fn say(

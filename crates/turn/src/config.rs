@@ -70,10 +70,15 @@ pub struct Script {
 }
 
 impl Script {
+    /// Every text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let once = [&self.greeting, &self.apology, &self.farewell, &self.repeat];
+        once.into_iter().chain(&self.silence_prompts).map(String::as_str)
+    }
+
     /// Whether the agent says nothing by itself. It does not end a call for silence then either.
     pub fn is_empty(&self) -> bool {
-        let texts = [&self.greeting, &self.apology, &self.farewell, &self.repeat];
-        texts.iter().all(|text| text.is_empty()) && self.silence_prompts.is_empty()
+        self.texts().all(str::is_empty) && self.silence_prompts.is_empty()
     }
 }
 

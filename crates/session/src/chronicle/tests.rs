@@ -38,6 +38,7 @@ impl Desk {
             tts: Arc::new(fakes.tts),
             vad: Arc::new(fakes.vad),
             end_of_turn: None,
+            announcements: Arc::default(),
         };
         let agent = Agent {
             name: "demo".into(),

@@ -54,6 +54,7 @@ fn models(world: &World) -> Models {
         tts: Arc::new(fakes.tts),
         vad: Arc::new(fakes.vad),
         end_of_turn: Some(Arc::new(FakeEndOfTurn(0.8))),
+        announcements: Arc::default(),
     }
 }
 

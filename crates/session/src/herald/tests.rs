@@ -27,6 +27,7 @@ impl Desk {
             tts: Arc::new(fakes.tts),
             vad: Arc::new(fakes.vad),
             end_of_turn: None,
+            announcements: Arc::default(),
         };
         let plan = Plan {
             call: CallId::new(),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use trunkline_inference::{Voice, schedule::Tenant};
+use trunkline_inference::{Tool, Voice, schedule::Tenant};
 use trunkline_testkit::{Fakes, World};
 use trunkline_turn::{Conversation, DetectorConfig, Output, Script, Spoken, TurnConfig, TurnId};
 
@@ -44,6 +44,7 @@ fn mouth(replies: &[&str]) -> (Mouth, Fakes) {
         tts: Arc::new(fakes.tts.clone()),
         vad: Arc::new(fakes.vad.clone()),
         end_of_turn: None,
+        announcements: Arc::default(),
     };
     let agent = Agent {
         name: "demo".into(),
@@ -144,6 +145,59 @@ async fn a_reply_goes_to_the_leg_with_its_marks_and_to_the_conversation_as_facts
     assert!(mouth.reply().is_none(), "heard to its end");
     let options = &fakes.llm.asked()[0].options;
     assert_eq!((options.max_tokens, options.temperature.to_bits()), (80, 0.5_f32.to_bits()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_recorded_is_not_spoken_again_and_is_marked_like_any_reply() {
+    let (mut mouth, fakes) = mouth(&[]);
+    let mut wire = wire();
+    let greeting = ReplyCause::Greeting("Hello. How are you?".into());
+    let agent = mouth.agent().clone();
+    mouth
+        .plan
+        .models
+        .announcements
+        .record(&fakes.tts, &agent, "Hello. How are you?")
+        .await
+        .unwrap();
+    mouth.prepare(FIRST, &greeting, &Transcript::default(), None);
+    assert_eq!(fakes.tts.live().count(), 0);
+    mouth.release(FIRST);
+    let before = now();
+    let told = say_all(&mut mouth, &mut wire).await;
+    assert_eq!(now(), before);
+    let spoken = |input: &Input| {
+        let Input::Spoke(Spoken { mark, text, .. }) = input else { return None };
+        Some((mark.clause, text.clone()))
+    };
+    let spoken: Vec<_> = told.iter().filter_map(spoken).collect();
+    assert_eq!(spoken, [(0, "Hello.".to_owned()), (1, "How are you?".to_owned())]);
+    mouth.played(Mark { reply: FIRST, clause: 1 });
+    assert!(mouth.reply().is_none(), "heard to its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_greeting_is_cut_like_any_reply_and_written_where_replies_are() {
+    let greeting = ReplyCause::Greeting("Hello. How are you?".into());
+    let tool = Tool { name: "look".into(), description: String::new(), parameters: true.into() };
+    for modality in [Modality::Audio, Modality::Text] {
+        let (mut mouth, fakes) = mouth(&[]);
+        let agent = Agent { tools: vec![tool.clone()], modality, ..mouth.agent().clone() };
+        let kept = Arc::clone(&mouth.plan.models.announcements);
+        kept.record(&fakes.tts, &agent, "Hello. How are you?").await.unwrap();
+        mouth.speak_as(Arc::new(agent), &Transcript::default());
+        let mut wire = wire();
+        mouth.prepare(FIRST, &greeting, &Transcript::default(), None);
+        mouth.release(FIRST);
+        for _ in 0..2 {
+            let news = mouth.next().await;
+            mouth.utter(news, &mut wire).unwrap();
+        }
+        let sounds = wire.sent.iter().any(|output| matches!(output, LegOutput::Audio(_)));
+        assert_eq!(sounds, modality == Modality::Audio);
+        assert!(mouth.stop(FIRST) && mouth.reply().is_none());
+        assert_eq!(mouth.take_cut(), Some(FIRST));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use trunkline_audio::resample_all;
 use trunkline_inference::{Party, TextToSpeech, Voice};
+use trunkline_session::clauses;
 
 use super::{
     line::{Cue, LINE_HZ},
@@ -58,7 +59,7 @@ async fn cue(step: &Step, tts: Option<&dyn TextToSpeech>) -> Result<Cue, Failure
 }
 
 async fn say(text: &str, tts: &dyn TextToSpeech) -> Result<Vec<i16>, Failure> {
-    let clauses = speech::clauses(text, Some("en".into()));
+    let clauses = clauses::of_text(text, Some("en".into()));
     speech::say(tts, clauses, &Voice::default(), Party::default()).await.map_err(Failure::new)
 }
 

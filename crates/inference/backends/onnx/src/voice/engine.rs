@@ -114,18 +114,20 @@ impl<S: Synthesizer> VoiceEngine<S> {
         *known += (loudness - *known) * LEARNING;
     }
 
-    /// The speaker who has something to say and whose listener runs dry first, and those that are
-    /// spoken at one go with it.
+    /// The speaker who has something to say and whose listener runs dry first, those without a listener last, and those
+    /// that are spoken at one go with it.
     fn crew(&self, active: &[SlotId], now: Instant) -> Vec<SlotId> {
-        let deadline =
-            |&slot: &SlotId| Some((self.seats[slot].as_ref()?.speaker.deadline()?, slot));
-        let mut waiting: Vec<(Instant, SlotId)> = active.iter().filter_map(deadline).collect();
+        let turn = |&slot: &SlotId| {
+            let speaker = &self.seats[slot].as_ref()?.speaker;
+            Some((!speaker.has_listener(), speaker.deadline()?, slot))
+        };
+        let mut waiting: Vec<_> = active.iter().filter_map(turn).collect();
         waiting.sort_unstable();
-        let Some(&(dry_at, leader)) = waiting.first() else { return Vec::new() };
+        let Some(&(_, dry_at, leader)) = waiting.first() else { return Vec::new() };
         let Some(leading) = &self.seats[leader] else { return Vec::new() };
         let most = if leading.part.is_some() { self.together.next } else { self.together.begin };
         let latest = dry_at.max(now) + AHEAD;
-        let joins = |&(dry_at, slot): &(Instant, SlotId)| {
+        let joins = |&(_, dry_at, slot): &(bool, Instant, SlotId)| {
             let seat = self.seats[slot].as_ref()?;
             (dry_at <= latest && self.goes_with(seat, leading)).then_some(slot)
         };

@@ -9,7 +9,7 @@ use std::{
 
 use trunkline_audio::{Frame, MediaTime};
 use trunkline_inference::{
-    Clause, ClauseStream, ModelError, Party, SpeechPiece, Voice,
+    Audience, Clause, ClauseStream, ModelError, Party, SpeechPiece, Voice,
     schedule::{Claim, Promise, Promises},
 };
 
@@ -74,6 +74,11 @@ impl Speaker {
     /// The same, spoken to somebody else.
     pub(super) fn to(self, party: Party) -> Self {
         Self { party, ..self }
+    }
+
+    /// Whether somebody waits for what it says.
+    pub(super) fn has_listener(&self) -> bool {
+        self.party.audience != Audience::Nobody
     }
 
     /// How much sound was made since this was asked last.

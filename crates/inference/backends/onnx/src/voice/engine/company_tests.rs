@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use futures::stream;
 use proptest::prelude::*;
-use trunkline_inference::Clause;
+use trunkline_inference::{Clause, schedule::Tenant};
 
 use super::*;
 
@@ -210,6 +210,21 @@ fn those_who_run_dry_soon_are_spoken_together() {
         assert_eq!(step(&mut engine, &[0, 1, 2], now), [0, 1, 2]);
     }
     assert_eq!(engine.model.steps, [3, 3, 3]);
+}
+
+#[test]
+fn what_nobody_waits_for_is_spoken_when_nobody_waits() {
+    let mut engine = engine(1);
+    let party = Party::nobody(Tenant::default());
+    engine.admit(0, Utterance { party, ..reply(&["a greeting.".into()], "v") });
+    let now = Instant::now();
+    assert_eq!(step(&mut engine, &[0], now), [0]);
+    engine.admit(1, reply(&["an answer.".into()], "v"));
+    assert_eq!(step(&mut engine, &[0, 1], now), [1]);
+    while engine.seats[1].as_ref().is_some_and(|seat| seat.speaker.deadline().is_some()) {
+        assert_eq!(step(&mut engine, &[0, 1], now), [1]);
+    }
+    assert_eq!(step(&mut engine, &[0, 1], now), [0]);
 }
 
 #[test]
