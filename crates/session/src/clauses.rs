@@ -13,6 +13,10 @@ const FIRST_CLAUSE_MAX_WORDS: usize = 5;
 const NEXT_CLAUSE_MAX_WORDS: usize = 8;
 /// and this many more for each word that was said before: while those sound it can be made.
 const GROWTH: usize = 2;
+/// but after a word or two not more than this: a busy machine writes three words while one sounds.
+const WRITTEN_MEANWHILE: usize = 3;
+/// And one or two while the voice speaks the beginning.
+const HEAD_START: usize = 2;
 /// A clause is cut at a comma only when it is at least this long, in bytes, or as long as was said before.
 const CLAUSE_BYTES: usize = 60;
 /// No clause is longer than this, in bytes; it is cut at a word boundary.
@@ -48,7 +52,10 @@ impl Given {
     fn most_words(self) -> usize {
         match self.words {
             0 => FIRST_CLAUSE_MAX_WORDS,
-            said => NEXT_CLAUSE_MAX_WORDS + GROWTH * said,
+            said => {
+                let written = HEAD_START + WRITTEN_MEANWHILE * said;
+                written.min(NEXT_CLAUSE_MAX_WORDS + GROWTH * said)
+            }
         }
     }
 }
@@ -214,12 +221,16 @@ mod tests {
             "Sure, one two three four five six seven eight nine ten, eleven twelve, thirteen.";
         let found = [
             "Sure,",
-            "one two three four five six seven eight nine ten,",
-            "eleven twelve, thirteen.",
+            "one two three four five",
+            "six seven eight nine ten, eleven twelve,",
+            "thirteen.",
         ];
         assert_eq!(clauses(text, 4), found);
         let text = "No, I am afraid that there is no room on any of these days at all.";
-        let found = ["No,", "I am afraid that there is no room on any", "of these days at all."];
+        let found = ["No,", "I am afraid that there", "is no room on any of these days at all."];
+        assert_eq!(clauses(text, 4), found);
+        let text = "I'm sorry, but I do not know what you mean by the other word for it.";
+        let found = ["I'm sorry,", "but I do not know what you mean", "by the other word for it."];
         assert_eq!(clauses(text, 4), found);
         let text =
             "Well, yes, I can do that, if you tell me on which day, and at what time, you come.";
