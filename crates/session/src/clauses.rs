@@ -13,9 +13,9 @@ const FIRST_CLAUSE_MAX_WORDS: usize = 5;
 const NEXT_CLAUSE_MAX_WORDS: usize = 8;
 /// and this many more for each word that was said before: while those sound it can be made.
 const GROWTH: usize = 2;
-/// but after a word or two not more than this: a busy machine writes three words while one sounds.
+/// but not more than are written meanwhile: on a busy machine this many for each word that was said,
 const WRITTEN_MEANWHILE: usize = 3;
-/// And one or two while the voice speaks the beginning.
+/// and these before the first of them sounds.
 const HEAD_START: usize = 2;
 /// A clause is cut at a comma only when it is at least this long, in bytes, or as long as was said before.
 const CLAUSE_BYTES: usize = 60;
