@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . scripts/env.sh
 PATH="$PATH:$HOME/.cargo/bin"
 step() { printf '\n== %s\n' "$*"; }
-features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language"
+features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language,trunkline-benches/recognizer"
 
 step "Format"
 cargo fmt --all --check
@@ -13,6 +13,8 @@ step "Architecture"
 cargo test -q -p xtask --test tidy
 step "Clippy"
 cargo clippy --workspace --all-targets --features "$features" -- -D warnings
+# What a plain build takes: no backend.
+cargo clippy -p trunkline -- -D warnings
 step "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --features "$features"
 step "Dependencies"

@@ -5,7 +5,7 @@ set -o pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 step() { printf '\n== %s\n' "$*"; }
-features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language"
+features="trunkline/local,trunkline/fakes,trunkline/microphone,trunkline-benches/voices,trunkline-benches/language,trunkline-benches/recognizer"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
@@ -15,7 +15,7 @@ scripts/clients.sh
 PATH="$PATH:$HOME/.cargo/bin"
 
 step "2/4 Building (the first time this compiles whisper.cpp and llama.cpp: some minutes)"
-cargo build -p trunkline -p trunkline-whisper-module -p trunkline-benches --features "$features"
+cargo build -p trunkline -p trunkline-whisper-module -p trunkline-candle-module -p trunkline-benches --features "$features"
 export TRUNKLINE_BIN="$CARGO_TARGET_DIR/debug/trunkline"
 
 step "3/4 Models in $TRUNKLINE_MODELS (1.9 GB the first time)"

@@ -1,5 +1,5 @@
 //! Fakes and worlds for tests: engines that hear, answer and speak by script behind the real traits, a
-//! leg that plays a caller, and an observer that remembers.
+//! leg that plays a caller, an observer that remembers, and a model file of random weights.
 
 mod caller;
 mod embedding;
@@ -9,6 +9,7 @@ mod live;
 mod observer;
 mod speaking;
 mod voices;
+mod whisper_file;
 mod world;
 
 pub use caller::{Act, ScriptedLeg, Sent};
@@ -19,4 +20,5 @@ pub use live::Live;
 pub use observer::Remembered;
 pub use speaking::{FakeTts, ScriptedLlm};
 pub use voices::FakeSpeakers;
+pub use whisper_file::WhisperShape;
 pub use world::{Speech, World};

@@ -342,7 +342,8 @@ fn end_of_turn(config: &ModelsConfig) -> Result<Arc<dyn EndOfTurn>, Failure> {
 #[cfg(not(feature = "onnx"))]
 mod onnx {
     use super::{
-        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, TextToSpeech, VoiceActivity, not_built,
+        Arc, EndOfTurn, EngineKind, Failure, ModelsConfig, Place, TextToSpeech, VoiceActivity,
+        not_built,
     };
 
     pub(super) fn voice(

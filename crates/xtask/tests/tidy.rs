@@ -7,14 +7,19 @@ use toml::Value;
 use xtask::{CrateManifest, SourceFile, manifest, root};
 
 /// Who may depend on whom, of ours. What is not listed here does not exist yet.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("trunkline-audio", &[]),
     ("trunkline-turn", &[]),
     ("trunkline-inference", &["trunkline-audio"]),
     ("trunkline-native", &["trunkline-inference"]),
-    ("trunkline-whisper", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
-    ("trunkline-whisper-module", &[]),
-    ("trunkline-candle", &["trunkline-inference", "trunkline-audio"]),
+    ("trunkline-boundary", &[]),
+    (
+        "trunkline-whisper",
+        &["trunkline-inference", "trunkline-audio", "trunkline-boundary", "trunkline-native"],
+    ),
+    ("trunkline-whisper-module", &["trunkline-boundary"]),
+    ("trunkline-candle", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
+    ("trunkline-candle-module", &["trunkline-boundary", "trunkline-candle", "trunkline-native"]),
     ("trunkline-llama", &["trunkline-inference", "trunkline-audio", "trunkline-native"]),
     ("trunkline-onnx", &["trunkline-inference", "trunkline-audio"]),
     ("trunkline-session", &["trunkline-audio", "trunkline-turn", "trunkline-inference"]),
@@ -35,13 +40,15 @@ const ARROWS: [(&str, &[&str]); 17] = [
 /// May depend on everything of ours.
 const ANY: [&str; 1] = ["*"];
 /// Who may have features, and which; the other crates have none.
-const FEATURES: [(&str, &[&str]); 4] = [
+const FEATURES: [(&str, &[&str]); 6] = [
     ("trunkline", &ANY),
     // cpal links the sound system of the machine, which a server has not.
     ("trunkline-telephony", &["microphone"]),
     ("trunkline-whisper-module", &["cuda"]),
+    ("trunkline-candle", &["cuda"]),
+    ("trunkline-candle-module", &["cuda"]),
     // The simulations are built without ONNX Runtime.
-    ("trunkline-benches", &["voices", "language", "cuda"]),
+    ("trunkline-benches", &["voices", "language", "cuda", "recognizer", "recognizer-cuda"]),
 ];
 /// Lines of code a file may have.
 const FILE_LINES: usize = 400;

@@ -1,5 +1,5 @@
 //! Whisper and language models on the CPU: their weights as whole numbers of 4 to 8 bits, their layers by
-//! kernels that keep a processor's vector units busy.
+//! kernels that keep a edges's vector units busy.
 //!
 //! What is here computes and knows no streams: `trunkline-whisper` and `trunkline-llama` are the backends.
 
@@ -17,4 +17,7 @@ pub use language::{
     Halt, LanguageModel, LanguageSizes, Pairs, Reader, Room, Row, Tensor, Threads, is_matrix_kind,
     matrix_bytes,
 };
-pub use whisper::{Piece, Scribe, Sizes, Task, Transcribed, Urgency, Whisper, Word, footprint};
+pub use whisper::{
+    Came, Edges, ModelFile, Network, Piece, Scribe, Sizes, Task, Text, Transcribed, Urgency,
+    Whisper, Window, Word, footprint,
+};

@@ -1,13 +1,16 @@
 //! Whisper (Radford et al. 2022): a window of sound in, tokens and their probabilities out.
 
+mod cpu;
 mod decoder;
 mod desk;
+mod edges;
 mod encoder;
 pub(crate) mod ending;
 mod file;
 mod footprint;
 mod layers;
 mod mel;
+mod network;
 mod rules;
 mod scribe;
 mod vocabulary;
@@ -17,20 +20,21 @@ use std::{path::Path, sync::Arc};
 
 use trunkline_inference::ModelError;
 
-use self::{decoder::Decoder, encoder::Encoder, file::ModelFile, vocabulary::Vocabulary};
+use self::{decoder::Decoder, encoder::Encoder};
 pub use self::{
-    file::Sizes,
+    edges::Edges,
+    file::{ModelFile, Sizes},
     footprint::footprint,
-    scribe::{Scribe, Task, Urgency},
+    network::{Network, Text, Window},
+    scribe::{Came, Scribe, Task, Urgency},
     writing::{Piece, Transcribed, Word},
 };
 
-/// A loaded model. It does not change; whoever transcribes has a [`Scribe`].
+/// A model loaded for the CPU. It does not change; whoever transcribes has a [`Scribe`].
 pub struct Whisper {
     encoder: Encoder,
     decoder: Decoder,
-    vocabulary: Vocabulary,
-    filters: Vec<f32>,
+    edges: Arc<Edges>,
 }
 
 impl Whisper {
@@ -40,15 +44,8 @@ impl Whisper {
         Ok(Arc::new(Self {
             encoder: Encoder::load(&file)?,
             decoder: Decoder::load(&file)?,
-            vocabulary: Vocabulary::new(std::mem::take(&mut file.words), file.sizes.words),
-            filters: std::mem::take(&mut file.filters),
+            edges: Edges::take(&mut file),
         }))
-    }
-
-    /// Whether it can listen for a language (ISO 639-1; any, for `None`) and translate it;
-    /// [`ModelError::BadRequest`] says why it cannot.
-    pub fn check(&self, language: Option<&str>, translates: bool) -> Result<(), ModelError> {
-        self.vocabulary.check(language, translates).map_err(ModelError::BadRequest)
     }
 }
 

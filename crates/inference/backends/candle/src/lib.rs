@@ -1,4 +1,4 @@
-//! The GE2E speaker encoder through candle.
+//! Whisper on GPUs and the GE2E speaker encoder, through candle.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -10,8 +10,10 @@ mod checkpoint;
 mod ge2e;
 mod mel;
 mod network;
+mod whisper;
 
 pub use ge2e::{Ge2e, Ge2eConfig, footprint};
+pub use whisper::WhisperNetwork;
 
 #[cfg(test)]
 mod testbed;

@@ -4,14 +4,13 @@
 
 use std::{
     ffi::{CStr, c_char, c_void},
-    panic::{AssertUnwindSafe, catch_unwind},
     ptr,
 };
 
+use trunkline_boundary::{ErrorText, Status, free, guarded, handed_over, tell};
+
 use crate::{
-    abi::{
-        self, Answer, ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status,
-    },
+    abi::{self, Answer, Functions, LoadOptions, ModelHandle, Request, StateHandle},
     transcription::{Model, State},
 };
 
@@ -38,7 +37,8 @@ unsafe extern "C" fn load(
         let path = unsafe { CStr::from_ptr(path) }.to_str().map_err(|e| e.to_string())?;
         Model::load(path, options)
     });
-    handed_over(loaded, error).cast()
+    // SAFETY: the caller gives null or room.
+    unsafe { handed_over(loaded, error) }.cast()
 }
 
 unsafe extern "C" fn free_model(model: *mut ModelHandle) {
@@ -61,7 +61,8 @@ unsafe extern "C" fn check(
     match checked {
         Ok(()) => Status::DONE,
         Err(reason) => {
-            tell(error, &reason);
+            // SAFETY: the caller gives null or room.
+            unsafe { tell(error, &reason) };
             Status::FAILED
         }
     }
@@ -76,7 +77,8 @@ unsafe extern "C" fn new_state(
         let model = unsafe { model.cast::<Model>().as_ref() }.ok_or("no model")?;
         model.new_state()
     });
-    handed_over(made, error).cast()
+    // SAFETY: the caller gives null or room.
+    unsafe { handed_over(made, error) }.cast()
 }
 
 unsafe extern "C" fn free_state(state: *mut StateHandle) {
@@ -106,49 +108,10 @@ unsafe extern "C" fn transcribe(
         }
         Ok(_) => Status::ABORTED,
         Err(reason) => {
-            tell(error, &reason);
+            // SAFETY: the caller gives null or room.
+            unsafe { tell(error, &reason) };
             Status::FAILED
         }
-    }
-}
-
-/// Runs `work`, with a panic as a failure.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the module panicked".to_owned()))
-}
-
-/// Boxes a result for the caller to own, or tells why there is none.
-fn handed_over<T>(result: Result<T, String>, error: *mut ErrorText) -> *mut T {
-    match result {
-        Ok(value) => Box::into_raw(Box::new(value)),
-        Err(reason) => {
-            tell(error, &reason);
-            ptr::null_mut()
-        }
-    }
-}
-
-/// # Safety
-/// `pointer` is null or came from [`handed_over`] with this type, and is not used again.
-unsafe fn free<T>(pointer: *mut T) {
-    if !pointer.is_null() {
-        // SAFETY: as this function asks.
-        let owned = unsafe { Box::from_raw(pointer) };
-        // A panic while freeing leaks the rest, which is all that can be done about it here.
-        drop(guarded(|| {
-            drop(owned);
-            Ok(())
-        }));
-    }
-}
-
-fn tell(error: *mut ErrorText, reason: &str) {
-    let mut text = ErrorText { bytes: [0; 256] };
-    let length = reason.floor_char_boundary(text.bytes.len() - 1);
-    text.bytes[..length].copy_from_slice(&reason.as_bytes()[..length]);
-    if !error.is_null() {
-        // SAFETY: not null, and the caller gives room for an error text.
-        unsafe { error.write(text) };
     }
 }
 
@@ -158,36 +121,19 @@ mod tests {
 
     use super::*;
 
-    fn text_of(error: &ErrorText) -> &str {
-        CStr::from_bytes_until_nul(&error.bytes).unwrap().to_str().unwrap()
-    }
-
-    #[test]
-    fn a_panic_stays_on_this_side() {
-        let caught: Result<(), _> = guarded(|| panic!("on purpose"));
-        assert_eq!(caught.unwrap_err(), "the module panicked");
-    }
-
-    #[test]
-    fn a_long_reason_is_cut_at_a_letter() {
-        let mut error = ErrorText { bytes: [1; 256] };
-        tell(&raw mut error, &"é".repeat(200));
-        assert_eq!(text_of(&error), "é".repeat(127));
-    }
-
     #[test]
     fn a_file_that_is_not_there_gives_null_and_a_reason() {
-        let mut error = ErrorText { bytes: [0; 256] };
+        let mut error = ErrorText::default();
         let options = LoadOptions { gpu: 0, flash_attention: 0 };
         // SAFETY: a path ended by a zero and room for an error.
         let model = unsafe { load(c"/no/such/model".as_ptr(), options, &raw mut error) };
         assert!(model.is_null());
-        assert!(!text_of(&error).is_empty());
+        assert!(!error.text().is_empty());
     }
 
     #[test]
     fn null_pointers_are_refused_not_followed() {
-        let mut error = ErrorText { bytes: [0; 256] };
+        let mut error = ErrorText::default();
         let mut answer = MaybeUninit::uninit();
         // SAFETY: null is allowed for every pointer but those with room behind them.
         let status = unsafe {
@@ -195,9 +141,9 @@ mod tests {
             free_state(ptr::null_mut());
             assert!(new_state(ptr::null(), &raw mut error).is_null());
             assert_eq!(check(ptr::null(), ptr::null(), 0, &raw mut error), Status::FAILED);
-            assert_eq!(text_of(&error), "no model");
+            assert_eq!(error.text().as_str(), "no model");
             transcribe(ptr::null_mut(), ptr::null(), answer.as_mut_ptr(), &raw mut error)
         };
-        assert_eq!((status, text_of(&error)), (Status::FAILED, "no state"));
+        assert_eq!((status, error.text().as_str()), (Status::FAILED, "no state"));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::ffi::{c_char, c_void};
 
+use trunkline_boundary::{ErrorText, Status};
+
 /// Raised whenever anything in this file changes. Both sides refuse another number.
 pub(crate) const VERSION: u32 = 2;
 
@@ -16,26 +18,6 @@ pub(crate) struct ModelHandle {
 #[repr(C)]
 pub(crate) struct StateHandle {
     opaque: [u8; 0],
-}
-
-/// How a call went.
-#[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Status(pub(crate) i32);
-
-impl Status {
-    /// The answer is filled in.
-    pub(crate) const DONE: Self = Self(0);
-    /// The abort callback said so.
-    pub(crate) const ABORTED: Self = Self(1);
-    /// The request or the engine is at fault; the error text says why.
-    pub(crate) const FAILED: Self = Self(2);
-}
-
-/// Room for an error's text: UTF-8, cut to fit, ended by a zero.
-#[repr(C)]
-pub(crate) struct ErrorText {
-    pub(crate) bytes: [u8; 256],
 }
 
 /// What to transcribe and how. Every pointer lives until the call returns.

@@ -15,9 +15,12 @@ const USEFUL_THREADS: u32 = 2;
 pub struct WhisperConfig {
     /// The model, in whisper.cpp's format.
     pub model: PathBuf,
-    /// whisper.cpp's module, which then transcribes. `None` computes on the CPU without one; with `gpu` it
-    /// looks for `libtrunkline_whisper_module_cuda.so` beside the program, in `../lib/trunkline/`, in
-    /// `deps/` and one folder up, in this order.
+    /// candle's module, which then computes the layers. `None` computes on the CPU without one; with `gpu`
+    /// it looks for `libtrunkline_candle_module_cuda.so` beside the program, in `../lib/trunkline/`, in
+    /// `deps/` and one folder up, in this order, and does with whisper.cpp's where that is not there.
+    pub network: Option<PathBuf>,
+    /// whisper.cpp's module, which then transcribes, one window at a time; looked for as
+    /// `libtrunkline_whisper_module_cuda.so`.
     pub module: Option<PathBuf>,
     /// Threads that compute; the default is 2, or 1 on a machine of one core. Never more than there
     /// are free cores.
@@ -40,6 +43,7 @@ impl WhisperConfig {
         let cores = available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
         Self {
             model: model.as_ref().to_owned(),
+            network: None,
             module: None,
             threads: cores.min(USEFUL_THREADS),
             slots: 16,

@@ -10,6 +10,7 @@ mod footprint;
 mod loudness;
 mod module;
 mod native;
+mod network;
 mod passages;
 mod recognize;
 mod recognizer;

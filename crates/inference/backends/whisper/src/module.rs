@@ -3,41 +3,32 @@
 #![expect(unsafe_code, reason = "the module is called through C functions")]
 
 use std::{
-    env,
     ffi::{CStr, CString, c_void},
     mem::MaybeUninit,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
     ptr::{self, NonNull},
     sync::Arc,
 };
 
-use libloading::Library;
+use trunkline_boundary::{ErrorText, Status, Unusable, find, table};
 use trunkline_inference::{ModelError, SttDetail, SttTask};
 
 use crate::{
-    abi::{ErrorText, Functions, LoadOptions, ModelHandle, Request, StateHandle, Status, VERSION},
+    abi::{Functions, LoadOptions, ModelHandle, Request, StateHandle, VERSION},
     understood::Understood,
 };
 
+/// A function without arguments that gives the [`Functions`].
+const SYMBOL: &str = "trunkline_whisper_functions";
 const ENGINE: &str = "whisper";
 const FILE_NAME: &str = "libtrunkline_whisper_module.so";
 /// The same, built for NVIDIA GPUs: it cannot be loaded where there is no driver.
 const CUDA_FILE_NAME: &str = "libtrunkline_whisper_module_cuda.so";
-/// A function without arguments that returns the table of functions.
-const SYMBOL: &[u8] = b"trunkline_whisper_functions\0";
-
-/// The loaded module.
-struct Module {
-    /// Points into the library.
-    functions: &'static Functions,
-    /// Unloading code that left threads behind is not worth the memory: kept until the process ends.
-    _library: &'static Library,
-}
 
 /// A loaded model.
 pub(crate) struct Model {
-    module: Module,
+    functions: &'static Functions,
     handle: NonNull<ModelHandle>,
 }
 
@@ -109,23 +100,22 @@ impl Model {
             return Err(ModelError::Missing { path: model.to_owned() });
         }
         let file_name = if options.gpu == 0 { FILE_NAME } else { CUDA_FILE_NAME };
-        let module = Module::open(module, file_name)?;
+        let functions = open(module, file_name)?;
         let corrupt = |reason| ModelError::Corrupt { path: model.to_owned(), reason };
         let path = CString::new(model.as_os_str().as_encoded_bytes())
             .map_err(|_| corrupt("its path holds a zero".to_owned()))?;
-        let mut error = ErrorText { bytes: [0; 256] };
+        let mut error = ErrorText::default();
         // SAFETY: the path is ended by a zero and there is room for an error.
-        let handle = unsafe { (module.functions.load)(path.as_ptr(), options, &raw mut error) };
+        let handle = unsafe { (functions.load)(path.as_ptr(), options, &raw mut error) };
         let handle = NonNull::new(handle).ok_or_else(|| corrupt(error.text()))?;
-        Ok(Arc::new(Self { module, handle }))
+        Ok(Arc::new(Self { functions, handle }))
     }
 
     /// Makes working memory.
     pub(crate) fn new_state(self: &Arc<Self>) -> Result<State, ModelError> {
-        let mut error = ErrorText { bytes: [0; 256] };
+        let mut error = ErrorText::default();
         // SAFETY: the model lives as long as `self`, and there is room for an error.
-        let handle =
-            unsafe { (self.module.functions.new_state)(self.handle.as_ptr(), &raw mut error) };
+        let handle = unsafe { (self.functions.new_state)(self.handle.as_ptr(), &raw mut error) };
         let handle = NonNull::new(handle).ok_or_else(|| failed(error.text()))?;
         Ok(State { model: Arc::clone(self), handle })
     }
@@ -134,7 +124,7 @@ impl Model {
 impl Drop for Model {
     fn drop(&mut self) {
         // SAFETY: the handle came from `load` and is not used again; states hold the model.
-        unsafe { (self.module.functions.free_model)(self.handle.as_ptr()) };
+        unsafe { (self.functions.free_model)(self.handle.as_ptr()) };
     }
 }
 
@@ -143,11 +133,11 @@ impl State {
     pub(crate) fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError> {
         let language = c_language(language)?;
         let language = language.as_deref().map_or(ptr::null(), CStr::as_ptr);
-        let (model, mut error) = (&self.model, ErrorText { bytes: [0; 256] });
+        let (model, mut error) = (&self.model, ErrorText::default());
         // SAFETY: the model lives, the language is null or ended by a zero, and there is room for an
         // error.
         let status = unsafe {
-            (model.module.functions.check)(
+            (model.functions.check)(
                 model.handle.as_ptr(),
                 language,
                 translate(task),
@@ -189,11 +179,11 @@ impl State {
             abort_argument: (&raw mut interrupted).cast(),
         };
         let mut answer = MaybeUninit::uninit();
-        let mut error = ErrorText { bytes: [0; 256] };
+        let mut error = ErrorText::default();
         // SAFETY: the state is this thread's alone through `&mut self`; everything in the request
         // outlives the call; there is room for the answer and the error.
         let status = unsafe {
-            (self.model.module.functions.transcribe)(
+            (self.model.functions.transcribe)(
                 self.handle.as_ptr(),
                 &raw const request,
                 answer.as_mut_ptr(),
@@ -214,62 +204,16 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         // SAFETY: the handle came from `new_state` and is not used again.
-        unsafe { (self.model.module.functions.free_state)(self.handle.as_ptr()) };
+        unsafe { (self.model.functions.free_state)(self.handle.as_ptr()) };
     }
 }
 
-impl Module {
-    fn open(path: Option<&Path>, file_name: &str) -> Result<Self, ModelError> {
-        let path = match path {
-            Some(path) => path.to_owned(),
-            None => find(&places(file_name))?,
-        };
-        // SAFETY: the module is ours; loading it runs no code but ggml's own initialisers.
-        let library =
-            unsafe { Library::new(&path) }.map_err(|e| unusable(&path, &e.to_string()))?;
-        let library: &'static Library = Box::leak(Box::new(library));
-        // SAFETY: the symbol, where it exists, has this type in every version of the module.
-        let table = unsafe { library.get::<unsafe extern "C" fn() -> *const c_void>(SYMBOL) }
-            .map_err(|e| unusable(&path, &e.to_string()))?;
-        // SAFETY: it takes nothing and returns a static table whose first field is its version.
-        let functions = unsafe { table() };
-        // SAFETY: every version's table begins with a u32.
-        let version = unsafe { functions.cast::<u32>().as_ref() }.copied();
-        if version != Some(VERSION) {
-            let reason = format!("it speaks version {version:?}, this program {VERSION}");
-            return Err(unusable(&path, &reason));
-        }
-        // SAFETY: the same version is the same layout, and the library is never unloaded.
-        let functions = unsafe { &*functions.cast::<Functions>() };
-        Ok(Self { functions, _library: library })
-    }
-}
-
-/// Where the module may lie, in the order of search.
-fn places(file_name: &str) -> Vec<PathBuf> {
-    let exe = env::current_exe().unwrap_or_default();
-    let beside = exe.parent().unwrap_or(Path::new(".")).to_owned();
-    let folders =
-        [beside.clone(), beside.join("../lib/trunkline"), beside.join("deps"), beside.join("..")];
-    folders.into_iter().map(|folder| folder.join(file_name)).collect()
-}
-
-fn find(places: &[PathBuf]) -> Result<PathBuf, ModelError> {
-    places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
-        let looked: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
-        failed(format!(
-            "the whisper module is not beside the program: build trunkline-whisper-module (looked \
-             at {})",
-            looked.join(", ")
-        ))
-    })
-}
-
-fn unusable(path: &Path, reason: &str) -> ModelError {
-    failed(format!(
-        "the module {} cannot be used: {reason}; build it with this program",
-        path.display()
-    ))
+fn open(path: Option<&Path>, file_name: &str) -> Result<&'static Functions, ModelError> {
+    let unusable = |Unusable(reason)| failed(reason);
+    let path =
+        path.map_or_else(|| find(file_name), |path| Ok(path.to_owned())).map_err(unusable)?;
+    // SAFETY: the module is ours, and compiles the same table.
+    unsafe { table(&path, SYMBOL, VERSION) }.map_err(unusable)
 }
 
 fn failed(reason: String) -> ModelError {
@@ -297,48 +241,9 @@ unsafe extern "C" fn abort(argument: *mut c_void) -> bool {
     catch_unwind(AssertUnwindSafe(interrupted)).unwrap_or(true)
 }
 
-impl ErrorText {
-    fn text(&self) -> String {
-        let text = CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default();
-        text.to_string_lossy().into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-
-    #[test]
-    fn the_first_place_that_has_the_module_wins() {
-        let folder = tempfile::tempdir().unwrap();
-        let places: Vec<_> = ["a", "b", "c"].map(|n| folder.path().join(n)).to_vec();
-        fs::write(&places[1], "").unwrap();
-        fs::write(&places[2], "").unwrap();
-        assert_eq!(find(&places).unwrap(), places[1]);
-    }
-
-    #[test]
-    fn a_missing_module_says_where_it_was_looked_for_and_what_to_do() {
-        let said = find(&["/no/where.so".into()]).unwrap_err().to_string();
-        assert!(said.contains("/no/where.so") && said.contains("build"), "{said}");
-    }
-
-    #[test]
-    fn the_program_s_own_folder_comes_first() {
-        let exe = env::current_exe().unwrap();
-        assert_eq!(places(FILE_NAME)[0].parent(), exe.parent());
-    }
-
-    #[test]
-    fn a_library_that_is_none_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(FILE_NAME);
-        fs::write(&path, "not a library").unwrap();
-        let said = Module::open(Some(&path), FILE_NAME).err().unwrap().to_string();
-        assert!(said.contains(FILE_NAME), "{said}");
-    }
 
     #[test]
     fn a_missing_model_is_told_before_anything_is_loaded() {

@@ -11,7 +11,7 @@ use crate::{
 
 impl Recognize for Scribe {
     fn check(&self, language: Option<&str>, task: SttTask) -> Result<(), ModelError> {
-        self.whisper().check(language, task == SttTask::Translate)
+        self.check(language, task == SttTask::Translate)
     }
 
     fn desks(&self) -> usize {
@@ -38,7 +38,7 @@ impl Recognize for Scribe {
 
     fn step(&mut self, urgency: &mut dyn FnMut(usize) -> Option<Urgency>) -> Vec<(usize, Outcome)> {
         let ended = self.step(urgency).into_iter();
-        ended.map(|(desk, transcribed)| (desk, Ok(transcribed.map(Understood::from)))).collect()
+        ended.map(|(desk, came)| (desk, came.map(|text| text.map(Understood::from)))).collect()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The real module and real models. They are found through `TRUNKLINE_MODELS`; the module lies in the
-//! target folder once `trunkline-whisper-module` is built.
+//! The real modules and real models. Models are found through `TRUNKLINE_MODELS`; modules lie in the target
+//! folder once `trunkline-whisper-module` and `trunkline-candle-module` are built.
 
 #![expect(
     clippy::unwrap_used,
@@ -82,18 +82,33 @@ fn real_words_come_while_the_caller_speaks_and_a_question_is_answered_once() {
 #[test]
 #[ignore = "needs models"]
 fn real_whisper_cpp_in_its_module_hears_the_same() {
+    hears_the_same("libtrunkline_whisper_module.so", |module, model| WhisperConfig {
+        module: Some(module),
+        ..WhisperConfig::new(model)
+    });
+}
+
+#[test]
+#[ignore = "needs models"]
+fn real_candle_in_its_module_hears_the_same() {
+    hears_the_same("libtrunkline_candle_module.so", |module, model| WhisperConfig {
+        network: Some(module),
+        ..WhisperConfig::new(model)
+    });
+}
+
+/// A model loaded by the module is as our own kernels on it, and what is no model is refused.
+fn hears_the_same(module: &str, config: impl Fn(PathBuf, PathBuf) -> WhisperConfig) {
     let Some((native, clips)) = model_and_clips("whisper-tiny.en") else { return };
     let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
-    let module = deps.parent().unwrap().join("libtrunkline_whisper_module.so");
+    let module = deps.parent().unwrap().join(module);
     if !module.is_file() {
         println!("skipped: {} is not here", module.display());
         return;
     }
     let folder = env::var_os("TRUNKLINE_MODELS").map(PathBuf::from).unwrap_or_default();
     let model = folder.join("whisper-tiny.en/ggml.bin");
-    let config =
-        |model| WhisperConfig { module: Some(module.clone()), ..WhisperConfig::new(model) };
-    let by_module = Whisper::load(config(model)).unwrap();
+    let by_module = Whisper::load(config(module.clone(), model)).unwrap();
     let (mut different, mut words) = (0, 0);
     for clip in clips.iter().filter(|c| c.language == "en" && c.kind == "read").take(6) {
         let mine = whole(&native, &clip.sound(), "en").text;
@@ -103,7 +118,7 @@ fn real_whisper_cpp_in_its_module_hears_the_same() {
     assert!(words > 30 && different * 8 <= words, "{different} of {words} words differ");
     let no_model = deps.join("no-model.bin");
     std::fs::write(&no_model, "not a model").unwrap();
-    let refused = Whisper::load(config(no_model));
+    let refused = Whisper::load(config(module, no_model));
     assert!(matches!(refused.err(), Some(ModelError::Corrupt { .. })));
 }
 

@@ -43,12 +43,17 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Forgets the text, not what was heard.
-    pub(crate) fn forget_text(&mut self) {
-        self.tokens = 0;
+    /// Forgets the text but for its first tokens, not what was heard.
+    pub(crate) fn forget_text(&mut self, but: usize) {
+        if self.tokens <= but {
+            return;
+        }
+        let rows = self.tokens;
+        self.tokens = but;
         for layer in &mut self.layers {
-            layer.keys.clear();
-            layer.values.clear();
+            let width = layer.keys.len() / rows;
+            layer.keys.truncate(but * width);
+            layer.values.truncate(but * width);
         }
     }
 }
@@ -103,11 +108,6 @@ impl Decoder {
     /// Words that it knows: logits of a row.
     pub(crate) fn words(&self) -> usize {
         self.words.outputs
-    }
-
-    /// Tokens that a text may have, what is read before it included.
-    pub(crate) fn positions(&self) -> usize {
-        self.positions.len() / self.width
     }
 
     /// A text about what the encoder heard, `[positions, width]`, not begun yet.

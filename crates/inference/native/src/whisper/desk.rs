@@ -3,9 +3,7 @@
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    Whisper,
-    decoder::{Memory, Next},
-    layers::Work,
+    network::{Text, Window},
     scribe::Task,
     vocabulary::Vocabulary,
     writing::{Manner, Transcribed, Writing},
@@ -31,22 +29,22 @@ pub(crate) struct Desk {
 
 /// What is done next.
 enum Stage {
-    /// The window is encoded; `rows` are empty before it has begun.
-    Encoding { rows: Vec<f32>, layers: usize, positions: usize },
-    /// The text is written; or, while the language is not known, its first token is read.
-    Writing { memory: Memory, tokens: Vec<u32> },
+    /// The window is encoded, for so many steps already.
+    Encoding { steps: usize, positions: usize },
+    /// The text is written, or, while the language is not known, its first token read: these tokens are
+    /// next, after so many.
+    Writing { read: usize, tokens: Vec<u32> },
 }
 
 impl Desk {
     /// Of features for a window of `wide` positions, in which the language is found out; the text is
     /// written in one of `positions`.
     pub(crate) fn new(
-        whisper: &Whisper,
+        vocabulary: &Vocabulary,
         task: &Task<'_>,
         features: Vec<f32>,
         (positions, wide): (usize, usize),
     ) -> Self {
-        let vocabulary = &whisper.vocabulary;
         let mut prompt = vocabulary.tokenize(task.prompt);
         prompt.drain(..prompt.len().saturating_sub(task.prompt_tokens));
         let manner = Manner {
@@ -68,36 +66,38 @@ impl Desk {
             translates: task.translates,
             writing: Writing::new(vocabulary.special, manner),
             chance: StdRng::seed_from_u64(0),
-            stage: Stage::Encoding { rows: Vec::new(), layers: 0, positions: wide },
+            stage: Stage::Encoding { steps: 0, positions: wide },
         }
     }
 
-    pub(crate) fn is_encoding(&self) -> bool {
-        matches!(self.stage, Stage::Encoding { .. })
+    /// The window, of features of `mels` numbers, while it is being encoded.
+    pub(crate) fn window(&self, desk: usize, mels: usize) -> Option<Window<'_>> {
+        match self.stage {
+            Stage::Encoding { positions, .. } => {
+                Some(Window { desk, features: &self.features[..2 * positions * mels], positions })
+            }
+            Stage::Writing { .. } => None,
+        }
     }
 
-    pub(crate) fn layers_done(&self) -> usize {
-        match &self.stage {
-            Stage::Encoding { layers, .. } => *layers,
+    /// Steps that its window was worked on.
+    pub(crate) fn steps(&self) -> usize {
+        match self.stage {
+            Stage::Encoding { steps, .. } => steps,
             Stage::Writing { .. } => 0,
         }
     }
 
-    /// Encodes a layer more; the last one makes it ready to write.
-    pub(crate) fn encode(&mut self, whisper: &Whisper, work: &mut Work) {
-        let Stage::Encoding { rows, layers, positions } = &mut self.stage else { return };
-        let encoder = &whisper.encoder;
-        if rows.is_empty() {
-            let frames = 2 * *positions * encoder.mels();
-            *rows = encoder.begin(&self.features[..frames], work);
+    /// Its window was worked on.
+    pub(crate) fn was_worked_on(&mut self) {
+        if let Stage::Encoding { steps, .. } = &mut self.stage {
+            *steps += 1;
         }
-        encoder.layer(*layers, rows, work);
-        *layers += 1;
-        if *layers == encoder.layers() {
-            let memory = whisper.decoder.listen(&encoder.finish(rows), work);
-            let tokens = self.beginning(&whisper.vocabulary);
-            self.stage = Stage::Writing { memory, tokens };
-        }
+    }
+
+    /// Its window is encoded.
+    pub(crate) fn listens(&mut self, vocabulary: &Vocabulary) {
+        self.stage = Stage::Writing { read: 0, tokens: self.beginning(vocabulary) };
     }
 
     /// What the decoder reads first.
@@ -125,13 +125,16 @@ impl Desk {
         room: usize,
         vocabulary: &Vocabulary,
     ) -> bool {
+        if let Stage::Writing { read, tokens } = &mut self.stage {
+            *read += tokens.len();
+        }
         if self.language.is_none() {
             self.find_out(logits, vocabulary);
             return true;
         }
         let next = self.writing.write(logits, &mut self.chance);
         match (next, &mut self.stage) {
-            (Some(token), Stage::Writing { memory, tokens }) if memory.tokens < room => {
+            (Some(token), Stage::Writing { read, tokens }) if *read < room => {
                 tokens.clear();
                 tokens.push(token);
                 true
@@ -147,22 +150,17 @@ impl Desk {
         let logit = |token: &u32| logits[*token as usize];
         let token = languages.max_by(|a, b| logit(a).total_cmp(&logit(b)));
         self.language = Some(vocabulary.language_of(token.unwrap_or(special.start + 1)));
-        let beginning = self.beginning(vocabulary);
-        if let Stage::Writing { memory, tokens } = &mut self.stage
-            && self.wide == self.positions
-        {
-            memory.forget_text();
-            *tokens = beginning;
-            return;
+        if self.wide == self.positions {
+            self.listens(vocabulary);
+        } else {
+            self.stage = Stage::Encoding { steps: 0, positions: self.positions };
         }
-        let positions = self.positions;
-        self.stage = Stage::Encoding { rows: Vec::new(), layers: 0, positions };
     }
 
-    /// Its text's next tokens; none while it is being encoded.
-    pub(crate) fn next(&mut self) -> Option<Next<'_>> {
-        match &mut self.stage {
-            Stage::Writing { memory, tokens } => Some(Next { memory, tokens }),
+    /// Its text's next tokens; none while its window is being encoded.
+    pub(crate) fn next(&self, desk: usize) -> Option<Text<'_>> {
+        match &self.stage {
+            Stage::Writing { read, tokens } => Some(Text { desk, position: *read, tokens }),
             Stage::Encoding { .. } => None,
         }
     }

@@ -62,11 +62,6 @@ impl Encoder {
         })
     }
 
-    /// Positions of its longest window.
-    pub(crate) fn positions(&self) -> usize {
-        self.positions.len() / self.width
-    }
-
     /// Begins to encode a spectrogram `[frames, mels]`, `frames` even: `[frames / 2, width]`.
     pub(crate) fn begin(&self, features: &[f32], work: &mut Work) -> Vec<f32> {
         let frames = features.len() / self.mels;
@@ -95,11 +90,6 @@ impl Encoder {
         let mut encoded = Vec::new();
         self.norm.run(rows, &mut encoded);
         encoded
-    }
-
-    /// Numbers of a frame of a spectrogram.
-    pub(crate) fn mels(&self) -> usize {
-        self.mels
     }
 }
 

@@ -59,6 +59,22 @@ impl Sizes {
             .map_err(|reason| ModelError::Corrupt { path: path.to_owned(), reason })
     }
 
+    /// Numbers of all its layers and tables.
+    pub fn weights(&self) -> usize {
+        let Self { words, audio_positions, width, audio_layers, text_positions, text_layers, mels } =
+            *self;
+        // Of an attention four matrices, of what follows it twice four, of keys no bias, of norms two rows.
+        let attention = 4 * width * width + 5 * width;
+        let mlp = 8 * width * width + 7 * width;
+        let encoder = 3 * mels * width
+            + 3 * width * width
+            + 4 * width
+            + audio_positions * width
+            + audio_layers * (attention + mlp);
+        let decoder = (words + text_positions + 2) * width + text_layers * (2 * attention + mlp);
+        encoder + decoder
+    }
+
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         if cursor.u32()? != MAGIC {
             return Err("not a model file of whisper.cpp".to_owned());
@@ -85,9 +101,10 @@ impl Sizes {
 }
 
 /// A model file, all of it in memory.
-pub(crate) struct ModelFile {
+pub struct ModelFile {
     path: PathBuf,
-    pub(crate) sizes: Sizes,
+    /// What it begins with.
+    pub sizes: Sizes,
     /// `[mels, 201]`.
     pub(crate) filters: Vec<f32>,
     /// Texts of the tokens below the special ones.
@@ -166,8 +183,8 @@ fn q5_0(block: &[u8; 22]) -> impl Iterator<Item = f32> {
 }
 
 impl ModelFile {
-    /// Reads a file.
-    pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
+    /// Reads a file; [`ModelError::Missing`] and [`ModelError::Corrupt`] tell what is wrong with it.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
         let bytes =
             std::fs::read(path).map_err(|_| ModelError::Missing { path: path.to_owned() })?;
         Self::read(path, bytes)
@@ -197,8 +214,8 @@ impl ModelFile {
         Ok(Self { path: path.to_owned(), sizes, filters, words: texts, bytes, tensors })
     }
 
-    /// A tensor's values, which must be so many.
-    pub(crate) fn tensor(&self, name: &str, values: usize) -> Result<Vec<f32>, ModelError> {
+    /// A tensor's values by its name in OpenAI's checkpoints, the last dimension first; there must be so many.
+    pub fn tensor(&self, name: &str, values: usize) -> Result<Vec<f32>, ModelError> {
         let bad = |reason| ModelError::Corrupt { path: self.path.clone(), reason };
         let place = self.tensors.get(name).ok_or_else(|| bad(format!("{name} is missing")))?;
         if place.values != values {

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use trunkline_inference::ModelError;
 
 use super::{
     Whisper,
-    decoder::Next,
+    cpu::Cpu,
     desk::Desk,
-    layers::Work,
+    edges::Edges,
     mel::{HOP, LogMel},
+    network::{Network, Text, Window},
     writing::Transcribed,
 };
 
@@ -45,12 +45,11 @@ pub struct Task<'a> {
     pub tells_begins: bool,
 }
 
-/// Working memory for some transcriptions at a time, and threads to compute on.
+/// Some transcriptions at a time, and the network that computes them.
 pub struct Scribe {
-    whisper: Arc<Whisper>,
-    threads: ThreadPool,
+    edges: Arc<Edges>,
+    network: Box<dyn Network>,
     mel: LogMel,
-    work: Work,
     logits: Vec<f32>,
     desks: Vec<Option<Desk>>,
 }
@@ -58,28 +57,32 @@ pub struct Scribe {
 /// How soon a desk's work is wanted: the lower, the sooner.
 pub type Urgency = u8;
 
+/// What came of a desk: `None` when it was given up.
+pub type Came = Result<Option<Transcribed>, ModelError>;
+
 impl Scribe {
-    /// Starts the threads, with the priority of the one that calls. There is a transcription at each
-    /// desk.
+    /// On the CPU, with so many threads of the priority of the one that calls. There is a transcription
+    /// at each desk.
     pub fn new(whisper: Arc<Whisper>, threads: usize, desks: usize) -> Result<Self, ModelError> {
-        let named = |n| format!("whisper-{n}");
-        let threads = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(named);
-        let threads = threads
-            .build()
-            .map_err(|e| ModelError::Engine { engine: "whisper", reason: e.to_string() })?;
-        Ok(Self {
-            mel: LogMel::new(&whisper.filters),
-            whisper,
-            threads,
-            work: Work::default(),
-            logits: Vec::new(),
-            desks: (0..desks.max(1)).map(|_| None).collect(),
-        })
+        let (edges, desks) = (Arc::clone(&whisper.edges), desks.max(1));
+        let cpu = Cpu::new(whisper, threads, desks).map_err(|e| failed(&e.to_string()))?;
+        Ok(Self::on(edges, Box::new(cpu), desks))
     }
 
-    /// The model.
-    pub fn whisper(&self) -> &Whisper {
-        &self.whisper
+    /// On a network that has loaded the same model for so many desks.
+    pub fn on(edges: Arc<Edges>, network: Box<dyn Network>, desks: usize) -> Self {
+        Self {
+            mel: LogMel::new(&edges.filters),
+            edges,
+            network,
+            logits: Vec::new(),
+            desks: (0..desks.max(1)).map(|_| None).collect(),
+        }
+    }
+
+    /// As [`Edges::check`].
+    pub fn check(&self, language: Option<&str>, translates: bool) -> Result<(), ModelError> {
+        self.edges.check(language, translates)
     }
 
     /// How many desks there are.
@@ -89,103 +92,150 @@ impl Scribe {
 
     /// Puts a task on a desk, in the place of what lies there.
     pub fn begin(&mut self, desk: usize, task: &Task<'_>) -> Result<(), ModelError> {
-        self.whisper.check(task.language, task.translates)?;
-        let finds_out = task.language.is_none() && self.whisper.vocabulary.special.languages > 0;
-        let most = self.whisper.encoder.positions();
+        let Self { edges, network, mel, desks, .. } = self;
+        edges.check(task.language, task.translates)?;
+        let vocabulary = &edges.vocabulary;
+        let finds_out = task.language.is_none() && vocabulary.special.languages > 0;
+        let most = edges.sizes.audio_positions;
         let positions = task.positions.clamp(1, most);
         let wide =
             if finds_out { task.language_positions.clamp(positions, most) } else { positions };
         let heard = task.samples.len().min(wide * SAMPLES_PER_POSITION);
-        let features = self.mel.features(&task.samples[..heard], 2 * wide);
-        self.desks[desk] = Some(Desk::new(&self.whisper, task, features, (positions, wide)));
+        let features = mel.features(&task.samples[..heard], 2 * wide);
+        network.forget(desk);
+        desks[desk] = Some(Desk::new(vocabulary, task, features, (positions, wide)));
         Ok(())
     }
 
-    /// Works for a little: a layer of the most urgent window that is being encoded, then a token of each
-    /// text that is no less urgent. `urgency` is asked for each desk; what it knows no urgency of is given
-    /// up. What has come to its end, or to nothing.
+    /// Works for a little: on the most urgent windows that are being encoded, then on a token of each text
+    /// that is no less urgent. `urgency` is asked for each desk; what it knows no urgency of is given up.
+    /// What has come to its end, or to nothing.
     pub fn step(
         &mut self,
         urgency: &mut dyn FnMut(usize) -> Option<Urgency>,
-    ) -> Vec<(usize, Option<Transcribed>)> {
+    ) -> Vec<(usize, Came)> {
         let mut ended = Vec::new();
         let mut urgencies = vec![None; self.desks.len()];
         for (desk, wanted) in urgencies.iter_mut().enumerate() {
             if self.desks[desk].is_some() {
                 *wanted = urgency(desk);
                 if wanted.is_none() {
-                    self.desks[desk] = None;
-                    ended.push((desk, None));
+                    ended.push((desk, Ok(None)));
+                    self.clear(desk);
                 }
             }
         }
-        let encoded = self.encode(&urgencies);
-        for desk in self.write(&urgencies, encoded) {
-            let finished = self.desks[desk].take();
-            ended.extend(finished.map(|it| (desk, Some(it.finish(&self.whisper.vocabulary)))));
-        }
+        let encoded = self.encode(&urgencies, &mut ended);
+        self.write(&urgencies, encoded, &mut ended);
         ended
     }
 
-    /// Encodes a little of the most urgent window that is not encoded yet; how urgent it is.
-    fn encode(&mut self, urgencies: &[Option<Urgency>]) -> Option<Urgency> {
-        let Self { whisper, threads, work, desks, .. } = self;
-        let waiting = desks.iter_mut().zip(urgencies).filter_map(|(desk, urgency)| {
-            desk.as_mut().filter(|desk| desk.is_encoding()).zip(*urgency)
-        });
+    /// Encodes a little of the most urgent windows that are not encoded yet; how urgent the first is.
+    fn encode(
+        &mut self,
+        urgencies: &[Option<Urgency>],
+        ended: &mut Vec<(usize, Came)>,
+    ) -> Option<Urgency> {
+        let Self { edges, network, desks, .. } = self;
+        let mels = edges.sizes.mels;
+        let mut waiting: Vec<_> = desks
+            .iter()
+            .zip(urgencies)
+            .enumerate()
+            .filter_map(|(number, (desk, urgency))| {
+                let desk = desk.as_ref()?;
+                Some(((*urgency)?, std::cmp::Reverse(desk.steps()), desk.window(number, mels)?))
+            })
+            .collect();
         // Of equals the one that is furthest on.
-        let (desk, urgency) = waiting
-            .min_by_key(|(desk, urgency)| (*urgency, std::cmp::Reverse(desk.layers_done())))?;
-        threads.install(|| desk.encode(whisper, work));
+        waiting.sort_by_key(|(urgency, steps, _)| (*urgency, *steps));
+        let urgency = waiting.first()?.0;
+        let windows: Vec<Window<'_>> = waiting.into_iter().map(|(_, _, window)| window).collect();
+        let encoded = network.encode(&windows);
+        let numbers: Vec<usize> = windows.iter().map(|window| window.desk).collect();
+        match encoded {
+            Ok(encoded) => self.were_worked_on(&numbers, encoded),
+            Err(reason) => self.fail(&numbers, &reason, ended),
+        }
         Some(urgency)
     }
 
-    /// Writes a token of each text that is at least so urgent; the desks whose text has ended.
-    fn write(&mut self, urgencies: &[Option<Urgency>], least: Option<Urgency>) -> Vec<usize> {
-        let Self { whisper, threads, work, logits, desks, .. } = self;
+    /// The windows of these desks were worked on, and so many of the first are encoded.
+    fn were_worked_on(&mut self, numbers: &[usize], encoded: usize) {
+        for (n, &number) in numbers.iter().enumerate() {
+            let Some(desk) = &mut self.desks[number] else { continue };
+            if n < encoded {
+                desk.listens(&self.edges.vocabulary);
+            } else if n == 0 {
+                desk.was_worked_on();
+            }
+        }
+    }
+
+    /// Writes a token of each text that is at least so urgent.
+    fn write(
+        &mut self,
+        urgencies: &[Option<Urgency>],
+        least: Option<Urgency>,
+        ended: &mut Vec<(usize, Came)>,
+    ) {
         let may_write = |urgency: &Option<Urgency>| match (urgency, least) {
             (Some(urgency), Some(least)) => *urgency <= least,
             (urgency, None) => urgency.is_some(),
             (None, Some(_)) => false,
         };
-        let mut writers: Vec<_> = desks
-            .iter_mut()
+        let Self { edges, network, logits, desks, .. } = self;
+        let texts: Vec<Text<'_>> = desks
+            .iter()
             .zip(urgencies)
             .enumerate()
             .filter(|(_, (_, urgency))| may_write(urgency))
-            .filter_map(|(number, (desk, _))| Some((number, desk.as_mut()?)))
-            .filter(|(_, desk)| !desk.is_encoding())
+            .filter_map(|(number, (desk, _))| desk.as_ref()?.next(number))
             .collect();
-        if writers.is_empty() {
-            return Vec::new();
+        if texts.is_empty() {
+            return;
         }
-        let mut next: Vec<Next<'_>> =
-            writers.iter_mut().filter_map(|(_, desk)| desk.next()).collect();
-        threads.install(|| whisper.decoder.step(&mut next, logits, work));
-        let rows = logits.chunks_exact_mut(whisper.decoder.words());
-        let room = whisper.decoder.positions();
-        let mut ended = Vec::new();
-        for ((number, desk), row) in writers.into_iter().zip(rows) {
-            if !desk.write(row, room, &whisper.vocabulary) {
-                ended.push(number);
+        let numbers: Vec<usize> = texts.iter().map(|text| text.desk).collect();
+        if let Err(reason) = network.read(&texts, logits) {
+            return self.fail(&numbers, &reason, ended);
+        }
+        let (vocabulary, sizes) = (&edges.vocabulary, edges.sizes);
+        for (number, row) in numbers.into_iter().zip(logits.chunks_exact_mut(sizes.words)) {
+            let room = sizes.text_positions;
+            let finished = desks[number].take_if(|desk| !desk.write(row, room, vocabulary));
+            if let Some(desk) = finished {
+                network.forget(number);
+                ended.push((number, Ok(Some(desk.finish(vocabulary)))));
             }
         }
-        ended
+    }
+
+    /// The network failed at these desks.
+    fn fail(&mut self, numbers: &[usize], reason: &str, ended: &mut Vec<(usize, Came)>) {
+        for &number in numbers {
+            self.clear(number);
+            ended.push((number, Err(failed(reason))));
+        }
+    }
+
+    fn clear(&mut self, desk: usize) {
+        self.desks[desk] = None;
+        self.network.forget(desk);
     }
 
     /// Transcribes one task alone; `None` when `interrupted` said to give up. It is asked before each
     /// layer and each token.
-    pub fn transcribe(
-        &mut self,
-        task: &Task<'_>,
-        interrupted: &mut dyn FnMut() -> bool,
-    ) -> Result<Option<Transcribed>, ModelError> {
+    pub fn transcribe(&mut self, task: &Task<'_>, interrupted: &mut dyn FnMut() -> bool) -> Came {
         self.begin(0, task)?;
         loop {
             let ended = self.step(&mut |_| (!interrupted()).then_some(0));
-            if let Some((_, transcribed)) = ended.into_iter().next() {
-                return Ok(transcribed);
+            if let Some((_, came)) = ended.into_iter().next() {
+                return came;
             }
         }
     }
+}
+
+fn failed(reason: &str) -> ModelError {
+    ModelError::Engine { engine: "whisper", reason: reason.to_owned() }
 }

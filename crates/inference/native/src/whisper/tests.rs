@@ -1,113 +1,28 @@
-//! A small Whisper of random weights: what it says matters less than that it says it always.
+//! The layers and whole transcriptions, on a small Whisper of random weights.
 
 use std::{fs, path::PathBuf};
+
+use trunkline_testkit::WhisperShape;
 
 use super::{
     decoder::{Memory, Next},
     layers::Work,
-    mel::{BINS, LogMel},
+    mel::LogMel,
     *,
 };
 
-const WORDS: usize = 51_864;
-const WIDTH: usize = 64;
-const MELS: usize = 4;
-const AUDIO: usize = 60;
-const TEXT: usize = 24;
+const TEXT: usize = WhisperShape::SMALL.text_positions;
 
-/// A model file being written.
-struct File {
-    bytes: Vec<u8>,
-    seed: u32,
+/// The outcome of loading a file.
+fn load(bytes: &[u8]) -> Result<Arc<Whisper>, ModelError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ggml.bin");
+    fs::write(&path, bytes).unwrap();
+    Whisper::load(&path)
 }
 
-impl File {
-    fn number(&mut self, number: usize) {
-        self.bytes.extend(u32::try_from(number).unwrap().to_le_bytes());
-    }
-
-    fn value(&mut self, scale: f32) {
-        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let value = ((self.seed >> 8) as f32 / 8_388_608.0 - 1.0) * scale;
-        self.bytes.extend(value.to_le_bytes());
-    }
-
-    fn tensor(&mut self, name: &str, dimensions: &[usize], scale: f32) {
-        self.number(dimensions.len());
-        self.number(name.len());
-        self.number(0);
-        for &dimension in dimensions.iter().rev() {
-            self.number(dimension);
-        }
-        self.bytes.extend(name.as_bytes());
-        for _ in 0..dimensions.iter().product() {
-            self.value(scale);
-        }
-    }
-
-    fn norm(&mut self, name: &str) {
-        self.tensor(&format!("{name}.weight"), &[WIDTH], 1.0);
-        self.tensor(&format!("{name}.bias"), &[WIDTH], 0.1);
-    }
-
-    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
-        self.tensor(&format!("{name}.weight"), &[outputs, inputs], 0.3);
-        if !name.ends_with("key") {
-            self.tensor(&format!("{name}.bias"), &[outputs], 0.1);
-        }
-    }
-
-    fn block(&mut self, name: &str, attentions: &[&str]) {
-        for attention in attentions {
-            self.norm(&format!("{name}.{attention}_ln"));
-            for part in ["query", "key", "value", "out"] {
-                self.linear(&format!("{name}.{attention}.{part}"), WIDTH, WIDTH);
-            }
-        }
-        self.norm(&format!("{name}.mlp_ln"));
-        self.linear(&format!("{name}.mlp.0"), 4 * WIDTH, WIDTH);
-        self.linear(&format!("{name}.mlp.2"), WIDTH, 4 * WIDTH);
-    }
-
-    /// A model of English with one layer on either side.
-    fn whole() -> Self {
-        let mut file = Self { bytes: Vec::new(), seed: 1 };
-        file.number(0x6767_6d6c);
-        for size in [WORDS, AUDIO, WIDTH, 1, 1, TEXT, WIDTH, 1, 1, MELS, 0] {
-            file.number(size);
-        }
-        file.number(MELS);
-        file.number(BINS);
-        for _ in 0..MELS * BINS {
-            file.value(0.01);
-        }
-        file.number(2);
-        for word in [" ", " yes"] {
-            file.number(word.len());
-            file.bytes.extend(word.as_bytes());
-        }
-        file.tensor("encoder.positional_embedding", &[AUDIO, WIDTH], 0.1);
-        for (name, inputs) in [("encoder.conv1", MELS), ("encoder.conv2", WIDTH)] {
-            file.tensor(&format!("{name}.weight"), &[WIDTH, inputs, 3], 0.3);
-            file.tensor(&format!("{name}.bias"), &[WIDTH, 1], 0.1);
-        }
-        file.norm("encoder.ln_post");
-        file.block("encoder.blocks.0", &["attn"]);
-        file.tensor("decoder.positional_embedding", &[TEXT, WIDTH], 0.1);
-        file.tensor("decoder.token_embedding.weight", &[WORDS, WIDTH], 0.3);
-        file.norm("decoder.ln");
-        file.block("decoder.blocks.0", &["attn", "cross_attn"]);
-        file
-    }
-
-    /// The outcome of loading it.
-    #[expect(clippy::unwrap_in_result, reason = "a test may panic")]
-    fn load(&self) -> Result<Arc<Whisper>, ModelError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ggml.bin");
-        fs::write(&path, &self.bytes).unwrap();
-        Whisper::load(&path)
-    }
+fn small() -> Arc<Whisper> {
+    load(&WhisperShape::SMALL.to_bytes()).unwrap()
 }
 
 fn sound(samples: usize) -> Vec<f32> {
@@ -133,7 +48,7 @@ fn task(samples: &[f32]) -> Task<'_> {
 /// What the decoder remembers of a sound, read no token yet.
 fn heard(whisper: &Whisper, samples: usize) -> Memory {
     let (work, samples) = (&mut Work::default(), sound(samples));
-    let features = LogMel::new(&whisper.filters).features(&samples, 80);
+    let features = LogMel::new(&whisper.edges.filters).features(&samples, 80);
     let mut rows = whisper.encoder.begin(&features, work);
     whisper.encoder.layer(0, &mut rows, work);
     whisper.decoder.listen(&whisper.encoder.finish(&rows), work)
@@ -147,7 +62,7 @@ fn logits(whisper: &Whisper, memory: &mut Memory, tokens: &[u32]) -> Vec<f32> {
 
 #[test]
 fn tokens_read_together_are_as_those_read_one_by_one() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let together = logits(&whisper, &mut heard(&whisper, 5_000), &[7, 8, 9]);
     let mut memory = heard(&whisper, 5_000);
     let mut last = Vec::new();
@@ -159,7 +74,7 @@ fn tokens_read_together_are_as_those_read_one_by_one() {
 
 #[test]
 fn texts_read_together_are_as_those_read_alone() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let texts: [(usize, &[u32]); 3] = [(5_000, &[7, 8]), (3_000, &[1, 2, 3]), (9_000, &[4])];
     let alone: Vec<f32> = texts
         .iter()
@@ -178,7 +93,7 @@ fn texts_read_together_are_as_those_read_alone() {
 
 #[test]
 fn another_sound_has_other_logits() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let of = |samples| logits(&whisper, &mut heard(&whisper, samples), &[7]);
     assert_eq!(of(5_000), of(5_000));
     assert_ne!(of(5_000), of(9_000));
@@ -186,7 +101,7 @@ fn another_sound_has_other_logits() {
 
 #[test]
 fn threads_change_nothing() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let read = || logits(&whisper, &mut heard(&whisper, 9_000), &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let [one, three] = [1, 3].map(|threads| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(read)
@@ -196,7 +111,7 @@ fn threads_change_nothing() {
 
 #[test]
 fn a_text_ends_where_the_decoder_has_no_positions_left() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let samples = sound(8_000);
     let mut scribe = Scribe::new(whisper, 1, 1).unwrap();
     let endless = Task { most_tokens: 1_000, plausible_tokens: 1_000, ..task(&samples) };
@@ -206,7 +121,7 @@ fn a_text_ends_where_the_decoder_has_no_positions_left() {
 
 #[test]
 fn who_is_interrupted_gives_up_and_can_go_on() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let samples = sound(8_000);
     let mut scribe = Scribe::new(whisper, 1, 1).unwrap();
     let whole = scribe.transcribe(&task(&samples), &mut || false).unwrap();
@@ -226,7 +141,7 @@ fn staggered(
             scribe.begin(step, &Task { temperature: 1.0, ..task(sound) }).unwrap();
         }
         let came = scribe.step(&mut |desk| Some(urgency[desk]));
-        ended.extend(came.into_iter().filter_map(|(desk, text)| Some((desk, text?))));
+        ended.extend(came.into_iter().filter_map(|(desk, came)| Some((desk, came.unwrap()?))));
         if step > sounds.len() && ended.len() == sounds.len() {
             break;
         }
@@ -236,7 +151,7 @@ fn staggered(
 
 #[test]
 fn desks_do_not_disturb_each_other() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let sounds: Vec<_> = (1..7).map(|n| sound(n * 1_900)).collect();
     let mut alone = Scribe::new(Arc::clone(&whisper), 1, 1).unwrap();
     let mut together = Scribe::new(whisper, 1, sounds.len()).unwrap();
@@ -251,7 +166,7 @@ fn desks_do_not_disturb_each_other() {
 
 #[test]
 fn the_most_urgent_ends_first() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let mut scribe = Scribe::new(whisper, 1, 2).unwrap();
     let sounds = [sound(8_000), sound(8_000)];
     for (desk, sound) in sounds.iter().enumerate() {
@@ -268,31 +183,72 @@ fn the_most_urgent_ends_first() {
 
 #[test]
 fn a_desk_that_nobody_needs_is_cleared() {
-    let whisper = File::whole().load().unwrap();
+    let whisper = small();
     let mut scribe = Scribe::new(whisper, 1, 2).unwrap();
     let samples = sound(8_000);
     scribe.begin(1, &task(&samples)).unwrap();
-    assert_eq!(scribe.step(&mut |_| None), [(1, None)]);
+    assert!(matches!(scribe.step(&mut |_| None)[..], [(1, Ok(None))]));
     assert!(scribe.step(&mut |_| panic!("nothing is at work")).is_empty());
 }
 
 #[test]
 fn a_damaged_file_is_refused_with_its_reason() {
-    let whole = File::whole();
-    let refused = |bytes: &[u8]| {
-        let file = File { bytes: bytes.to_vec(), seed: 0 };
-        file.load().err().unwrap().to_string()
-    };
+    let whole = WhisperShape::SMALL.to_bytes();
+    let refused = |bytes: &[u8]| load(bytes).err().unwrap().to_string();
     assert!(refused(b"no model").contains("not a model file"));
-    assert!(refused(&whole.bytes[..whole.bytes.len() - 1]).contains("in the middle"));
-    let mut narrow = whole.bytes.clone();
+    assert!(refused(&whole[..whole.len() - 1]).contains("in the middle"));
+    let mut narrow = whole.clone();
     narrow[12] = 65;
     assert!(refused(&narrow).contains("no sizes of a Whisper"));
-    let mut renamed = whole.bytes.clone();
+    let mut renamed = whole.clone();
     let name = b"decoder.ln.bias";
     let at = renamed.windows(name.len()).position(|bytes| bytes == name).unwrap();
     renamed[at] = b'D';
     assert!(refused(&renamed).contains("decoder.ln.bias is missing"));
     let missing = Whisper::load(&PathBuf::from("/nowhere/ggml.bin"));
     assert!(matches!(missing.err(), Some(ModelError::Missing { .. })));
+}
+
+/// A network that breaks down at its second call, once.
+struct Failing {
+    network: cpu::Cpu,
+    calls: usize,
+}
+
+impl Network for Failing {
+    fn encode(&mut self, windows: &[Window<'_>]) -> Result<usize, String> {
+        self.calls += 1;
+        if self.calls == 2 {
+            Err("the device is lost".to_owned())
+        } else {
+            self.network.encode(windows)
+        }
+    }
+
+    fn read(&mut self, texts: &[Text<'_>], logits: &mut Vec<f32>) -> Result<(), String> {
+        self.calls += 1;
+        if self.calls == 2 {
+            Err("the device is lost".to_owned())
+        } else {
+            self.network.read(texts, logits)
+        }
+    }
+
+    fn forget(&mut self, desk: usize) {
+        self.network.forget(desk);
+    }
+}
+
+#[test]
+fn what_a_network_fails_at_is_told_and_the_next_is_transcribed() {
+    let whisper = small();
+    let (edges, samples) = (Arc::clone(&whisper.edges), sound(8_000));
+    let alone = || Scribe::new(Arc::clone(&whisper), 1, 1).unwrap();
+    let whole = alone().transcribe(&task(&samples), &mut || false).unwrap();
+    // Its one layer is the first call, its first tokens the second.
+    let network = cpu::Cpu::new(Arc::clone(&whisper), 1, 1).unwrap();
+    let mut scribe = Scribe::on(edges, Box::new(Failing { network, calls: 0 }), 1);
+    let told = scribe.transcribe(&task(&samples), &mut || false).unwrap_err().to_string();
+    assert!(told.contains("the device is lost"), "{told}");
+    assert_eq!(scribe.transcribe(&task(&samples), &mut || false).unwrap(), whole);
 }
