@@ -7,12 +7,12 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval};
 use trunkline_inference::{
-    Device,
+    Devices,
     admission::{Admission, Cause, Refusal},
 };
 use trunkline_session::{CallId, Observer, Record, What};
 
-/// How often the device is asked how busy it is.
+/// How often the devices are asked how busy they are.
 const OBSERVE: Duration = Duration::from_secs(1);
 
 /// Lets calls and requests in only while the turns of calls in progress stay in time. Cloning shares it.
@@ -67,14 +67,14 @@ impl Admissions {
         admission.admit_request(Instant::now()).map_err(|refusal| told("a request", refusal))
     }
 
-    /// Keeps looking how busy the device is; never ends.
-    pub async fn watch(self, device: Device) {
+    /// Keeps looking how busy the devices are; never ends.
+    pub async fn watch(self, devices: Devices) {
         let mut ticks = interval(OBSERVE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let Some(mut admission) = self.admission() else { return };
-            admission.device_worked(Instant::now(), device.worked());
+            admission.device_worked(Instant::now(), devices.worked());
         }
     }
 

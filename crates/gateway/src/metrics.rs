@@ -10,7 +10,7 @@ use std::{
 };
 
 use prometheus_client::{encoding::text, registry::Registry};
-use trunkline_inference::{Device, lane::Load};
+use trunkline_inference::{Devices, lane::Load};
 use trunkline_session::{CallId, Observer, Record, StageTimes, What};
 
 use crate::journal::JournalMeters;
@@ -89,9 +89,9 @@ impl Metrics {
         self.0.lanes.watch(load);
     }
 
-    /// Shows how long the device that lanes share is at work for calls; the first one told stays.
-    pub fn watch_device(&self, device: Device) {
-        drop(self.0.device.0.set(device));
+    /// Shows how long the devices that lanes share are at work for calls; the first told stay.
+    pub fn watch_devices(&self, devices: Devices) {
+        drop(self.0.device.0.set(devices));
     }
 
     /// A model holds this much of a device's memory.

@@ -78,6 +78,11 @@ impl Device {
         !self.floor().seats.is_empty()
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_worked(&self, worked: Duration) {
+        self.floor().worked = worked;
+    }
+
     /// A place for the lane that runs on the current thread.
     pub(crate) fn seat(&self) -> Seat {
         let mut floor = self.floor();

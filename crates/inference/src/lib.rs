@@ -11,6 +11,7 @@ pub mod capacity;
 pub mod catalog;
 pub mod chat;
 pub mod device;
+mod devices;
 pub mod embedding;
 pub mod end_of_turn;
 pub mod error;
@@ -31,6 +32,7 @@ pub use chat::{
     cache_salt,
 };
 pub use device::Device;
+pub use devices::Devices;
 pub use embedding::{Embedded, TextEmbedder};
 pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;

@@ -9,7 +9,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
-    ChatModel, Device, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
+    ChatModel, Device, Devices, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
     catalog::{Catalog, EngineKind, ModelFile as CatalogFile},
 };
 use trunkline_session::{Agent, Models};
@@ -152,23 +152,31 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
     }
 }
 
-/// What the lanes on processors share: as many may step at once as there are threads for each.
-pub(crate) fn processors(config: &ModelsConfig) -> Device {
-    Device::processors(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
+/// What lanes share: as many on processors may step at once as there are threads for each, and one on the
+/// GPU.
+pub(crate) fn devices(config: &ModelsConfig) -> Devices {
+    Devices::new(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
 }
 
 /// Where a model runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     on_gpu: bool,
-    /// What it takes in turn with others: a step of each uses all the processors that models may use.
-    device: Option<Device>,
+    /// What it takes in turn with others: a step of each uses all the processors that models may use, or
+    /// all of the GPU.
+    shared: Option<Devices>,
 }
 
 impl Place {
-    /// On a GPU, or on the processors that others share too.
-    pub(crate) fn of(on_gpu: bool, processors: Option<&Device>) -> Self {
-        Self { on_gpu, device: processors.filter(|_| !on_gpu).cloned() }
+    /// On the GPU or on the processors, which others share too.
+    pub(crate) fn of(on_gpu: bool, shared: Option<&Devices>) -> Self {
+        Self { on_gpu, shared: shared.cloned() }
+    }
+
+    #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
+    fn device(&self, gpu: bool) -> Option<Device> {
+        let devices = self.shared.as_ref()?;
+        Some(if gpu { &devices.gpu } else { &devices.processors }.clone())
     }
 }
 
@@ -193,11 +201,11 @@ pub(crate) fn models(
         Some(end_of_turn(config)?)
     };
     progress("recognizer", &config.stt);
-    let stt = speech_to_text(config, place(&config.stt))?;
+    let stt = speech_to_text(config, &place(&config.stt))?;
     progress("voice", &config.tts);
-    let tts = text_to_speech(config, place(&config.tts))?;
+    let tts = text_to_speech(config, &place(&config.tts))?;
     progress("language model", &config.llm);
-    let llm = chat_model(config, place(&config.llm))?;
+    let llm = chat_model(config, &place(&config.llm))?;
     Ok(Models { stt, llm, tts, vad, end_of_turn, announcements: Arc::default() })
 }
 
@@ -224,40 +232,38 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
 #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
 fn on_device<T>(
     config: &ModelsConfig,
-    (name, on_gpu): (&str, bool),
-    load: impl Fn(bool) -> Result<T, trunkline_inference::ModelError>,
+    (name, place): (&str, &Place),
+    load: impl Fn(bool, Option<Device>) -> Result<T, trunkline_inference::ModelError>,
 ) -> Result<T, Failure> {
-    if on_gpu {
-        match load(true) {
+    if place.on_gpu {
+        match load(true, place.device(true)) {
             Err(error) if config.may_use_cpu() => {
                 tracing::warn!(model = name, %error, "does not load on the GPU; runs on the CPU");
             }
             loaded => return loaded.map_err(Failure::unavailable),
         }
     }
-    load(false).map_err(Failure::unavailable)
+    load(false, place.device(false)).map_err(Failure::unavailable)
 }
 
 /// The recognizer.
 pub(crate) fn speech_to_text(
     config: &ModelsConfig,
-    place: Place,
+    place: &Place,
 ) -> Result<Arc<dyn SpeechToText>, Failure> {
     engine(&config.stt, "recognizer", &[EngineKind::Whisper])?;
     whisper(config, place)
 }
 
 #[cfg(feature = "whisper")]
-fn whisper(config: &ModelsConfig, place: Place) -> Result<Arc<dyn SpeechToText>, Failure> {
-    let Place { on_gpu, device } = place;
-    let load = |gpu| {
-        let device = device.clone();
+fn whisper(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn SpeechToText>, Failure> {
+    let load = |gpu, device| {
         trunkline_whisper::Whisper::load(trunkline_whisper::WhisperConfig {
             device,
             ..whisper_config(config, gpu)
         })
     };
-    Ok(Arc::new(on_device(config, (&config.stt, on_gpu), load)?))
+    Ok(Arc::new(on_device(config, (&config.stt, place), load)?))
 }
 
 #[cfg(feature = "whisper")]
@@ -271,27 +277,25 @@ fn whisper_config(config: &ModelsConfig, gpu: bool) -> trunkline_whisper::Whispe
 }
 
 #[cfg(not(feature = "whisper"))]
-fn whisper(_: &ModelsConfig, _: Place) -> Result<Arc<dyn SpeechToText>, Failure> {
+fn whisper(_: &ModelsConfig, _: &Place) -> Result<Arc<dyn SpeechToText>, Failure> {
     not_built("whisper")
 }
 
 /// The language model.
-fn chat_model(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Failure> {
+fn chat_model(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn ChatModel>, Failure> {
     engine(&config.llm, "language model", &[EngineKind::Llama])?;
     llama(config, place)
 }
 
 #[cfg(feature = "llama")]
-fn llama(config: &ModelsConfig, place: Place) -> Result<Arc<dyn ChatModel>, Failure> {
-    let Place { on_gpu, device } = place;
-    let load = |gpu| {
-        let device = device.clone();
+fn llama(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn ChatModel>, Failure> {
+    let load = |gpu, device| {
         trunkline_llama::Llama::load(trunkline_llama::LlamaConfig {
             device,
             ..llama_config(config, gpu)
         })
     };
-    Ok(Arc::new(on_device(config, (&config.llm, on_gpu), load)?))
+    Ok(Arc::new(on_device(config, (&config.llm, place), load)?))
 }
 
 #[cfg(feature = "llama")]
@@ -316,14 +320,14 @@ fn llama_config(config: &ModelsConfig, gpu: bool) -> trunkline_llama::LlamaConfi
 }
 
 #[cfg(not(feature = "llama"))]
-fn llama(_: &ModelsConfig, _: Place) -> Result<Arc<dyn ChatModel>, Failure> {
+fn llama(_: &ModelsConfig, _: &Place) -> Result<Arc<dyn ChatModel>, Failure> {
     not_built("llama")
 }
 
 /// The voice.
 pub(crate) fn text_to_speech(
     config: &ModelsConfig,
-    place: Place,
+    place: &Place,
 ) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let engine = engine(&config.tts, "voice", &[EngineKind::Piper, EngineKind::Kokoro])?;
     onnx::voice(config, engine, place)
@@ -349,7 +353,7 @@ mod onnx {
     pub(super) fn voice(
         _: &ModelsConfig,
         _: EngineKind,
-        _: Place,
+        _: &Place,
     ) -> Result<Arc<dyn TextToSpeech>, Failure> {
         not_built("onnx")
     }

@@ -1,12 +1,12 @@
 //! One turn of a conversation with nobody, before the first caller comes: the models are warm after it, and
-//! how long their device was at work tells how many calls it can take.
+//! how long their busiest device was at work tells how many calls it can take.
 
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use trunkline_audio::resample_all;
 use trunkline_inference::{
-    Chat, ChatOptions, Device, Message, ModelError, Party, ReplyPiece, Role, SttOptions,
+    Chat, ChatOptions, Devices, Message, ModelError, Party, ReplyPiece, Role, SttOptions,
     schedule::Tenant,
 };
 use trunkline_session::{Agent, Models, clauses};
@@ -23,24 +23,24 @@ const QUESTION: &str =
 /// Tokens of the reply: some twelve seconds of speech.
 const REPLY_TOKENS: u32 = 40;
 
-/// Has the models take a turn as `agent`; how long `device` was at work on it.
+/// Has the models take a turn as `agent`; how long the busiest of `devices` was at work on it.
 pub(crate) async fn turn(
     models: &Models,
     agent: &Agent,
-    device: &Device,
+    devices: &Devices,
 ) -> Result<Duration, ModelError> {
     let question = say(models, agent, QUESTION).await?;
     let question = resample_all(&question, SPOKEN_HZ, sound_file::HEARD_HZ).unwrap_or_default();
     // The instructions are read once, not in every turn.
     answer(models, agent, "", 0).await?;
-    let before = device.worked();
+    let before = devices.worked();
     let words = hear(models, agent, &question).await?;
     let words = if words.is_empty() { QUESTION } else { &words };
     let reply = answer(models, agent, words, REPLY_TOKENS).await?;
     if !reply.is_empty() {
         say(models, agent, &reply).await?;
     }
-    Ok(device.worked().saturating_sub(before))
+    Ok(devices.worked().saturating_sub(before))
 }
 
 /// For whom: what callers wait for counts as a call's.

@@ -15,7 +15,7 @@ use trunkline_gateway::{
     openai::{Api, Named, Served},
     router,
 };
-use trunkline_inference::{Device, schedule::Tenant};
+use trunkline_inference::{Devices, schedule::Tenant};
 use trunkline_session::{Agent, CallId, Models, Plan, Sessions};
 use trunkline_telephony::{IncomingCall, SipServer};
 
@@ -48,8 +48,8 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     }
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
-    let device = assemble::processors(&config.models);
-    let shared = Some(device.clone());
+    let devices = assemble::devices(&config.models);
+    let shared = Some(devices.clone());
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
         let place = |name: &str| assemble::Place::of(seating.is_on_gpu(name), shared.as_ref());
@@ -64,12 +64,12 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     for load in models.lane_loads().into_iter().chain(served.lane_loads()) {
         desk.metrics.watch_lane(load);
     }
-    desk.metrics.watch_device(device.clone());
+    desk.metrics.watch_devices(devices.clone());
     let sessions = Arc::new(Sessions::new(desk.observers.clone()));
     let agents: Vec<_> =
         config.agents.iter().map(|(name, agent)| assemble::agent(name, agent)).collect();
     tokio::select! {
-        () = rehearse(agents.first(), &models, &device, &desk.admissions) => {}
+        () = rehearse(agents.first(), &models, &devices, &desk.admissions) => {}
         () = stop.cancelled() => return desk.close().await,
     }
     desk.api.serve(served);
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let (metrics, admissions) = (desk.metrics.clone(), desk.admissions.clone());
     let mut answering = JoinSet::new();
     let mut watching = JoinSet::new();
-    watching.spawn(admissions.clone().watch(device));
+    watching.spawn(admissions.clone().watch(devices));
     watching.spawn(announcing::record_all(models.clone(), agents));
     let front = Arc::new(Front { config, models, sessions, metrics, admissions });
     front.answer_until(&mut sip, &mut answering, stop.cancelled()).await;
@@ -110,12 +110,12 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
 async fn rehearse(
     agent: Option<&Agent>,
     models: &Models,
-    device: &Device,
+    devices: &Devices,
     admissions: &Admissions,
 ) {
-    let Some(agent) = agent.filter(|_| device.is_shared()) else { return };
+    let Some(agent) = agent.filter(|_| devices.is_shared()) else { return };
     announcing::record(models, agent, &agent.script.greeting).await;
-    match rehearsal::turn(models, agent, device).await {
+    match rehearsal::turn(models, agent, devices).await {
         Ok(turn) => {
             tracing::info!(worked_ms = turn.as_millis(), "the models are warm");
             admissions.expect_turns_of(turn);

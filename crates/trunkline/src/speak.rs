@@ -53,7 +53,7 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
     }
     let tts = assemble::text_to_speech(
         &config.models,
-        assemble::Place::of(config.models.uses_gpu(), None),
+        &assemble::Place::of(config.models.uses_gpu(), None),
     )?;
     let voice = Voice { name: args.voice, speed: args.speed };
     let mut speech =

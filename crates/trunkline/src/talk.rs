@@ -26,8 +26,8 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let processors = assemble::processors(&config.models);
-    let place = |_: &str| assemble::Place::of(config.models.uses_gpu(), Some(&processors));
+    let devices = assemble::devices(&config.models);
+    let place = |_: &str| assemble::Place::of(config.models.uses_gpu(), Some(&devices));
     let models = assemble::models(&config.models, &place, &mut |role, name| {
         tracing::info!("loading the {role}: {name}");
     })?;

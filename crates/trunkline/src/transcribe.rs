@@ -41,7 +41,7 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
     }
     let stt = assemble::speech_to_text(
         &config.models,
-        assemble::Place::of(config.models.uses_gpu(), None),
+        &assemble::Place::of(config.models.uses_gpu(), None),
     )?;
     let language = (args.language != "auto").then_some(args.language);
     let options = SttOptions { language, ..SttOptions::default() };

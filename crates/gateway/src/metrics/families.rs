@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use trunkline_inference::{
-    Device,
+    Devices,
     lane::{BATCHES, Load},
 };
 
@@ -278,17 +278,17 @@ impl Collector for Compliance {
     }
 }
 
-/// How long the device that lanes share was at work for calls.
+/// How long the busiest of the devices that lanes share was at work for calls.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DeviceWork(pub(super) Arc<OnceLock<Device>>);
+pub(super) struct DeviceWork(pub(super) Arc<OnceLock<Devices>>);
 
 impl Collector for DeviceWork {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(device) = self.0.get() else { return Ok(()) };
-        let worked = ConstCounter::new(device.worked().as_secs_f64());
+        let Some(devices) = self.0.get() else { return Ok(()) };
+        let worked = ConstCounter::new(devices.worked().as_secs_f64());
         let metric = encoder.encode_descriptor(
             "trunkline_device_work_seconds",
-            "How long the device was at work for calls, as far as more calls would take more: what admission goes by.",
+            "How long the busiest device was at work for calls, as far as more calls would take more: what admission goes by.",
             None,
             worked.metric_type(),
         )?;

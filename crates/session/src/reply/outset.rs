@@ -10,8 +10,9 @@ use trunkline_inference::Clause;
 
 /// How long a letter sounds; a syllable sign has three bytes, and sounds as long as three letters.
 const BYTE_SOUNDS: Duration = Duration::from_millis(65);
-/// Pieces of text of a clause that is not the first, with the one that tells its end.
-const NEXT_CLAUSE: u32 = 12;
+/// Pieces of text of a clause that is not the first, with the one that tells its end, twice over: others may
+/// begin to write meanwhile, and the wait ends when the clause is there.
+const NEXT_CLAUSE: u32 = 24;
 /// Nobody waits longer for a reply so that its second clause is not late.
 const MOST_HELD: Duration = Duration::from_millis(250);
 
@@ -79,8 +80,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_short_beginning_waits_as_long_as_what_follows_would_be_late() {
-        assert_eq!(waited(&begun("Sure.", MS(40))).await, Duration::ZERO, "12 x 20 < 5 x 65 ms");
-        assert_eq!(waited(&begun("Sure.", MS(80))).await, MS(12 * 40 - 5 * 65));
+        assert_eq!(waited(&begun("Sure.", MS(26))).await, Duration::ZERO, "24 x 13 < 5 x 65 ms");
+        assert_eq!(waited(&begun("Sure.", MS(40))).await, MS(24 * 20 - 5 * 65));
         assert_eq!(waited(&begun("Sure.", MS(800))).await, MOST_HELD);
         assert_eq!(waited(&begun("We open at nine o'clock.", MS(800))).await, Duration::ZERO);
         assert_eq!(waited(&Outset::default()).await, Duration::ZERO, "a written reply");

@@ -21,18 +21,16 @@ pub(super) fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
 pub(super) fn voice(
     config: &ModelsConfig,
     engine: EngineKind,
-    place: Place,
+    place: &Place,
 ) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let runtime = runtime(config)?;
-    let Place { on_gpu, device } = place;
     if engine == EngineKind::Kokoro {
-        let load = |gpu| {
-            let device = device.clone();
-            Kokoro::load(&runtime, &KokoroConfig { device, ..kokoro(config, gpu) })
-        };
-        return Ok(Arc::new(on_device(config, (&config.tts, on_gpu), load)?));
+        let load =
+            |gpu, device| Kokoro::load(&runtime, &KokoroConfig { device, ..kokoro(config, gpu) });
+        return Ok(Arc::new(on_device(config, (&config.tts, place), load)?));
     }
-    let settings = PiperConfig { device, ..piper(config) };
+    // It has no other place.
+    let settings = PiperConfig { device: place.device(false), ..piper(config) };
     Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
 }
 

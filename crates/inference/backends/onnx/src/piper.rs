@@ -150,6 +150,10 @@ impl Synthesizer for Model {
         self.network.back(part).map_err(engine_error(ENGINE))
     }
 
+    fn lengthen(&mut self, part: &mut Latent) {
+        part.lengthen();
+    }
+
     fn most_together(&self) -> usize {
         match self.network {
             Network::Cut(_) => MOST_TOGETHER,

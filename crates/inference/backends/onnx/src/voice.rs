@@ -39,6 +39,9 @@ pub(crate) trait Synthesizer {
     fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError>;
     /// The next stretch of the part's sound, -1..=1; none when it has been said.
     fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError>;
+    /// Makes the first stretch of a part longer than usual, where it can: whoever hears it has more time until
+    /// the next.
+    fn lengthen(&mut self, _part: &mut Self::Part) {}
     /// How much work that stretch is, in any unit.
     fn work(&self, _part: &Self::Part) -> f64 {
         1.0

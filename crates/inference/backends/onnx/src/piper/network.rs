@@ -14,6 +14,8 @@ use crate::runtime::{Runtime, corrupt};
 
 /// Frames of the first stretch, about 280 ms of sound: what stands between a text and its voice.
 const FIRST_FRAMES: usize = 24;
+/// The same beside other replies, which may be more urgent than the second stretch: about 460 ms.
+const FIRST_FRAMES_AMONG_OTHERS: usize = 40;
 /// Frames of the longest stretch, about 1.5 s. Each is twice as long as the one before up to here.
 const MOST_FRAMES: usize = 128;
 
@@ -70,6 +72,15 @@ impl Latent {
         match self {
             Self::Frames(frames) => frames.next.min(frames.count - frames.said) as f64,
             Self::Sound(_) => 0.0,
+        }
+    }
+
+    /// Makes the first stretch longer.
+    pub(super) fn lengthen(&mut self) {
+        if let Self::Frames(frames) = self
+            && frames.said == 0
+        {
+            frames.next = FIRST_FRAMES_AMONG_OTHERS;
         }
     }
 

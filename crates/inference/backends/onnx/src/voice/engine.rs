@@ -186,8 +186,15 @@ impl<S: Synthesizer> VoiceEngine<S> {
                 self.model.begin_together(&lines)
             }
         };
+        let has_company =
+            self.seats.iter().flatten().filter(|it| it.speaker.has_listener()).count() > 1;
         for ((slot, text, voice), begun) in lines.into_iter().zip(begun) {
-            let begun = begun.map(|begun| self.part(text, begun, &voice));
+            let begun = begun.map(|mut begun| {
+                if has_company {
+                    self.model.lengthen(&mut begun.part);
+                }
+                self.part(text, begun, &voice)
+            });
             let Some(seat) = &mut self.seats[slot] else { continue };
             match begun {
                 Ok(part) => seat.part = Some(part),
