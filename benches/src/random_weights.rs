@@ -2,9 +2,9 @@
 //! memory, never for words.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::random::Random;
@@ -24,6 +24,16 @@ const REAL: u32 = 6;
 const TRUTH: u32 = 7;
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
+
+/// A file of random weights, as long as it is needed.
+#[derive(Debug)]
+pub struct Written(pub PathBuf);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
 
 /// The sizes of a Llama.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,10 @@ use std::{
 use futures::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
-use trunkline_benches::{random::Random, random_weights::LanguageShape};
+use trunkline_benches::{
+    random::Random,
+    random_weights::{LanguageShape, Written},
+};
 use trunkline_inference::{
     Chat, ChatModel, ChatOptions, Message, ModelError, Party, ReplyPiece, Role, schedule::Tenant,
 };
@@ -70,15 +73,6 @@ async fn main() {
         if !turns(&llama, rate, seconds).await {
             break;
         }
-    }
-}
-
-/// Random weights, as long as they are needed.
-struct Written(PathBuf);
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use trunkline_benches::random_weights::Written;
 use trunkline_candle::WhisperNetwork;
 use trunkline_native::{Network, Sizes, Text, Window};
 use trunkline_testkit::WhisperShape;
@@ -42,7 +43,7 @@ fn main() {
     let (path, _random) = model_file(&model);
     let (sizes, gpu) = (Sizes::of_file(&path).unwrap(), cfg!(feature = "recognizer-cuda"));
     let loading = Instant::now();
-    let mut network = WhisperNetwork::load(&path, DESKS, gpu).unwrap();
+    let mut network = WhisperNetwork::load(&path, DESKS, gpu.then_some(0)).unwrap();
     tell(&json!({"model": model, "gpu": gpu, "loaded_s": loading.elapsed().as_secs_f64()}));
     for positions in POSITIONS {
         for together in TOGETHER {
@@ -51,15 +52,6 @@ fn main() {
         for together in TOGETHER {
             write(&mut network, sizes, (positions, together), seconds);
         }
-    }
-}
-
-/// Random weights, as long as they are needed.
-struct Written(PathBuf);
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
     }
 }
 

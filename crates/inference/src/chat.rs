@@ -252,8 +252,8 @@ pub trait ChatModel: Send + Sync {
         None
     }
 
-    /// How busy the lane is that it works on, where it has one.
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        None
+    /// How busy the lanes are that it works on.
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        Vec::new()
     }
 }

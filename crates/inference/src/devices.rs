@@ -8,19 +8,20 @@ use std::{
 
 use crate::Device;
 
-/// The processors of a machine, and its GPU. Cloning shares them.
+/// The processors of a machine, and its GPUs. Cloning shares them.
 ///
-/// A turn passes several of them; more calls find the one first that works longest on each.
+/// A turn passes several of them; more calls find those first that work longest on each. GPUs take calls in
+/// turn, so that each call is a part of one for each.
 #[derive(Clone, Debug)]
 pub struct Devices {
     /// Where steps keep processors busy.
     pub processors: Device,
-    /// Where each step takes all of a GPU.
-    pub gpu: Device,
+    /// Where each step takes all of a GPU, as CUDA numbers them.
+    pub gpus: Vec<Device>,
     busiest: Arc<Mutex<Busiest>>,
 }
 
-/// How long the devices worked when that was last asked, and the sum of the longest times between.
+/// How long processors and GPUs worked when that was last asked, and the sum of the longest times between.
 #[derive(Debug, Default)]
 struct Busiest {
     each: [Duration; 2],
@@ -28,24 +29,26 @@ struct Busiest {
 }
 
 impl Devices {
-    /// With so many processors for models.
-    pub fn new(processors: NonZeroUsize) -> Self {
+    /// With so many processors for models, and so many GPUs.
+    pub fn new(processors: NonZeroUsize, gpus: u32) -> Self {
         Self {
             processors: Device::processors(processors),
-            gpu: Device::new(NonZeroUsize::MIN),
+            gpus: (0..gpus).map(|_| Device::new(NonZeroUsize::MIN)).collect(),
             busiest: Arc::default(),
         }
     }
 
     /// Whether any lane asks one of them before it steps.
     pub fn is_shared(&self) -> bool {
-        self.processors.is_shared() || self.gpu.is_shared()
+        self.gpus.iter().chain([&self.processors]).any(Device::is_shared)
     }
 
-    /// How long the busiest of them was at work for calls, since they began: of each time between two
-    /// questions it is the one that worked longest.
+    /// How long the busiest of them were at work for calls, since they began: of each time between two
+    /// questions it is the processors or, in the mean, the GPUs, whichever worked longer.
     pub fn worked(&self) -> Duration {
-        let now = [self.processors.worked(), self.gpu.worked()];
+        let gpus = u32::try_from(self.gpus.len()).unwrap_or(u32::MAX).max(1);
+        let on_gpus: Duration = self.gpus.iter().map(Device::worked).sum();
+        let now = [self.processors.worked(), on_gpus / gpus];
         let mut busiest = self.busiest.lock().unwrap_or_else(PoisonError::into_inner);
         let since = now.iter().zip(busiest.each).map(|(now, before)| now.saturating_sub(before));
         busiest.sum += since.max().unwrap_or_default();
@@ -60,10 +63,12 @@ mod tests {
 
     #[test]
     fn the_device_that_worked_longest_counts_each_time() {
-        let devices = Devices::new(NonZeroUsize::MIN);
+        let devices = Devices::new(NonZeroUsize::MIN, 2);
         let worked = |processors: u64, gpu: u64| {
             devices.processors.set_worked(Duration::from_millis(processors));
-            devices.gpu.set_worked(Duration::from_millis(gpu));
+            // In the mean.
+            devices.gpus[0].set_worked(Duration::from_millis(gpu - 2));
+            devices.gpus[1].set_worked(Duration::from_millis(gpu + 2));
             devices.worked().as_millis()
         };
         assert_eq!(worked(5, 3), 5);
@@ -74,9 +79,9 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_before_a_lane_has_a_seat() {
-        let devices = Devices::new(NonZeroUsize::MIN);
+        let devices = Devices::new(NonZeroUsize::MIN, 1);
         assert!(!devices.is_shared());
-        let _seat = devices.gpu.seat();
+        let _seat = devices.gpus[0].seat();
         assert!(devices.is_shared());
     }
 }

@@ -17,6 +17,7 @@ pub mod end_of_turn;
 pub mod error;
 pub mod lane;
 pub mod moderation;
+mod replicas;
 pub mod schedule;
 pub mod speaker;
 pub mod speakers;
@@ -38,6 +39,7 @@ pub use end_of_turn::EndOfTurn;
 pub use error::ModelError;
 pub use lane::{Engine, Lane, Priority, Progress, SlotId, Slots};
 pub use moderation::Moderation;
+pub use replicas::Replicas;
 pub use speaker::SpeakerEncoder;
 pub use speakers::{Speakers, VoicedPart};
 pub use speech::{

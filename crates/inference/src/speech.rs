@@ -83,8 +83,8 @@ pub trait TextToSpeech: Send + Sync {
     /// The voices by name, the default one first.
     fn voices(&self) -> Vec<String>;
 
-    /// How busy the lane is that it works on, where it has one.
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        None
+    /// How busy the lanes are that it works on.
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        Vec::new()
     }
 }

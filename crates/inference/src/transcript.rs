@@ -140,8 +140,8 @@ pub trait SpeechToText: Send + Sync {
     /// Begins to listen.
     fn transcribe(&self, audio: HearingStream, options: &SttOptions) -> TranscriptStream;
 
-    /// How busy the lane is that it works on, where it has one.
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        None
+    /// How busy the lanes are that it works on.
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        Vec::new()
     }
 }

@@ -94,14 +94,10 @@ pub struct Models {
 impl Models {
     /// How busy their lanes are.
     pub fn lane_loads(&self) -> Vec<Arc<Load>> {
-        let loads = [
-            self.stt.lane_load(),
-            self.llm.lane_load(),
-            self.tts.lane_load(),
-            self.vad.lane_load(),
-        ];
+        let shared = [self.stt.lane_loads(), self.llm.lane_loads(), self.tts.lane_loads()];
         let end_of_turn = self.end_of_turn.as_ref().and_then(|model| model.lane_load());
-        loads.into_iter().chain([end_of_turn]).flatten().collect()
+        let others = [self.vad.lane_load(), end_of_turn];
+        shared.into_iter().flatten().chain(others.into_iter().flatten()).collect()
     }
 }
 

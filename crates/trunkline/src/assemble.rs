@@ -9,7 +9,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
 use trunkline_inference::{
-    ChatModel, Device, Devices, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
+    ChatModel, Device, Devices, EndOfTurn, Replicas, SpeechToText, TextToSpeech, VoiceActivity,
     catalog::{Catalog, EngineKind, ModelFile as CatalogFile},
 };
 use trunkline_session::{Agent, Models};
@@ -152,31 +152,40 @@ pub(crate) fn sip(config: &SipSection) -> SipConfig {
     }
 }
 
-/// What lanes share: as many on processors may step at once as there are threads for each, and one on the
-/// GPU.
-pub(crate) fn devices(config: &ModelsConfig) -> Devices {
-    Devices::new(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN))
+/// What lanes share: as many on processors may step at once as there are threads for each, and one on each
+/// of so many GPUs.
+pub(crate) fn devices(config: &ModelsConfig, gpus: u32) -> Devices {
+    Devices::new(NonZeroUsize::new(config.threads).unwrap_or(NonZeroUsize::MIN), gpus)
 }
 
 /// Where a model runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    on_gpu: bool,
+    /// A copy on each of these, as CUDA numbers them; with none, one on the processors.
+    gpus: Vec<u32>,
     /// What it takes in turn with others: a step of each uses all the processors that models may use, or
     /// all of the GPU.
     shared: Option<Devices>,
 }
 
 impl Place {
-    /// On the GPU or on the processors, which others share too.
-    pub(crate) fn of(on_gpu: bool, shared: Option<&Devices>) -> Self {
-        Self { on_gpu, shared: shared.cloned() }
+    /// On these GPUs or on the processors, which others share too.
+    pub(crate) fn of(gpus: Vec<u32>, shared: Option<&Devices>) -> Self {
+        Self { gpus, shared: shared.cloned() }
+    }
+
+    /// For one who works alone: on the first GPU, if models use any.
+    pub(crate) fn alone(config: &ModelsConfig) -> Self {
+        Self { gpus: if config.uses_gpu() { vec![0] } else { Vec::new() }, shared: None }
     }
 
     #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
-    fn device(&self, gpu: bool) -> Option<Device> {
+    fn device(&self, gpu: Option<u32>) -> Option<Device> {
         let devices = self.shared.as_ref()?;
-        Some(if gpu { &devices.gpu } else { &devices.processors }.clone())
+        match gpu {
+            Some(number) => devices.gpus.get(number as usize).cloned(),
+            None => Some(devices.processors.clone()),
+        }
     }
 }
 
@@ -227,23 +236,45 @@ fn not_built<T>(engine: &str) -> Result<T, Failure> {
     )))
 }
 
-/// Loads the model `name`, told whether on the GPU. Where it may run on either and does not load on the
-/// GPU, it runs on the CPU.
+/// Loads the model `name` on each of its GPUs, told which, or on the processors. A GPU that it does not load
+/// on is left out while there is another; where it may run on either and loads on no GPU, it runs on the CPU.
 #[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
-fn on_device<T>(
+fn on_devices<T>(
     config: &ModelsConfig,
     (name, place): (&str, &Place),
-    load: impl Fn(bool, Option<Device>) -> Result<T, trunkline_inference::ModelError>,
-) -> Result<T, Failure> {
-    if place.on_gpu {
-        match load(true, place.device(true)) {
-            Err(error) if config.may_use_cpu() => {
-                tracing::warn!(model = name, %error, "does not load on the GPU; runs on the CPU");
+    load: impl Fn(Option<u32>, Option<Device>) -> Result<T, trunkline_inference::ModelError>,
+) -> Result<Vec<T>, Failure> {
+    let (mut copies, mut failure) = (Vec::new(), None);
+    for &gpu in &place.gpus {
+        match load(Some(gpu), place.device(Some(gpu))) {
+            Ok(copy) => copies.push(copy),
+            Err(error) => {
+                tracing::warn!(model = name, gpu, %error, "does not load on the GPU");
+                failure = Some(error);
             }
-            loaded => return loaded.map_err(Failure::unavailable),
         }
     }
-    load(false, place.device(false)).map_err(Failure::unavailable)
+    match failure.filter(|_| copies.is_empty()) {
+        Some(error) if !config.may_use_cpu() => return Err(Failure::unavailable(error)),
+        Some(_) => tracing::warn!(model = name, "runs on the CPU"),
+        None => {}
+    }
+    if copies.is_empty() {
+        copies.push(load(None, place.device(None)).map_err(Failure::unavailable)?);
+    }
+    Ok(copies)
+}
+
+/// One model, of which there may be several copies.
+#[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
+fn one<M: ?Sized>(mut copies: Vec<Arc<M>>, several: impl Fn(Vec<Arc<M>>) -> Arc<M>) -> Arc<M> {
+    match copies.pop() {
+        Some(only) if copies.is_empty() => only,
+        last => {
+            copies.extend(last);
+            several(copies)
+        }
+    }
 }
 
 /// The recognizer.
@@ -257,13 +288,16 @@ pub(crate) fn speech_to_text(
 
 #[cfg(feature = "whisper")]
 fn whisper(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn SpeechToText>, Failure> {
-    let load = |gpu, device| {
-        trunkline_whisper::Whisper::load(trunkline_whisper::WhisperConfig {
+    let load = |gpu: Option<u32>, device| {
+        let config = trunkline_whisper::WhisperConfig {
             device,
-            ..whisper_config(config, gpu)
-        })
+            gpu_number: gpu.unwrap_or(0),
+            ..whisper_config(config, gpu.is_some())
+        };
+        Ok(Arc::new(trunkline_whisper::Whisper::load(config)?) as Arc<dyn SpeechToText>)
     };
-    Ok(Arc::new(on_device(config, (&config.stt, place), load)?))
+    let copies = on_devices(config, (&config.stt, place), load)?;
+    Ok(one(copies, |copies| Arc::new(Replicas::new(copies))))
 }
 
 #[cfg(feature = "whisper")]
@@ -289,13 +323,16 @@ fn chat_model(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn ChatModel>
 
 #[cfg(feature = "llama")]
 fn llama(config: &ModelsConfig, place: &Place) -> Result<Arc<dyn ChatModel>, Failure> {
-    let load = |gpu, device| {
-        trunkline_llama::Llama::load(trunkline_llama::LlamaConfig {
+    let load = |gpu: Option<u32>, device| {
+        let config = trunkline_llama::LlamaConfig {
             device,
-            ..llama_config(config, gpu)
-        })
+            gpu_number: gpu.unwrap_or(0),
+            ..llama_config(config, gpu.is_some())
+        };
+        Ok(Arc::new(trunkline_llama::Llama::load(config)?) as Arc<dyn ChatModel>)
     };
-    Ok(Arc::new(on_device(config, (&config.llm, place), load)?))
+    let copies = on_devices(config, (&config.llm, place), load)?;
+    Ok(one(copies, |copies| Arc::new(Replicas::new(copies))))
 }
 
 #[cfg(feature = "llama")]

@@ -48,11 +48,11 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     }
     desk.readiness.mark_ready("sip");
     let loading = Arc::clone(&config);
-    let devices = assemble::devices(&config.models);
+    let devices = assemble::devices(&config.models, seating.gpus());
     let shared = Some(devices.clone());
     let models = tokio::task::spawn_blocking(move || {
         let mut progress = |role: &str, name: &str| tracing::info!("loading the {role}: {name}");
-        let place = |name: &str| assemble::Place::of(seating.is_on_gpu(name), shared.as_ref());
+        let place = |name: &str| assemble::Place::of(seating.gpus_of(name), shared.as_ref());
         let models = assemble::models(&loading.models, &place, &mut progress)?;
         Ok::<_, Failure>((models, assemble::program_models(&loading.models, &mut progress)?))
     });

@@ -51,10 +51,7 @@ pub(crate) async fn run(args: SpeakArgs) -> Result<(), Failure> {
             args.speed
         )));
     }
-    let tts = assemble::text_to_speech(
-        &config.models,
-        &assemble::Place::of(config.models.uses_gpu(), None),
-    )?;
+    let tts = assemble::text_to_speech(&config.models, &assemble::Place::alone(&config.models))?;
     let voice = Voice { name: args.voice, speed: args.speed };
     let mut speech =
         tts.speak(clauses::of_text(&text, Some(args.language)), &voice, Party::default());

@@ -19,15 +19,16 @@ pub(crate) async fn run(args: ConfigArgs) -> Result<(), Failure> {
     use trunkline_session::{CallId, Plan, Session, Watch};
     use trunkline_telephony::MicrophoneLeg;
 
-    use crate::{assemble, config::Config, telemetry};
+    use crate::{assemble, config::Config, memory, telemetry};
 
     let config = Config::load(args.config.as_deref())?;
     telemetry::start(&config.log);
     let leg = MicrophoneLeg::open().map_err(Failure::unavailable)?;
     let (name, agent) =
         config.agents.first().ok_or_else(|| Failure::unavailable("no agent is configured"))?;
-    let devices = assemble::devices(&config.models);
-    let place = |_: &str| assemble::Place::of(config.models.uses_gpu(), Some(&devices));
+    let seating = memory::place(&config.models)?;
+    let devices = assemble::devices(&config.models, seating.gpus());
+    let place = |name: &str| assemble::Place::of(seating.gpus_of(name), Some(&devices));
     let models = assemble::models(&config.models, &place, &mut |role, name| {
         tracing::info!("loading the {role}: {name}");
     })?;

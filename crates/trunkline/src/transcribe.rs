@@ -39,10 +39,7 @@ pub(crate) async fn run(args: TranscribeArgs) -> Result<(), Failure> {
     if let Some(model) = args.model {
         config.models.stt = model;
     }
-    let stt = assemble::speech_to_text(
-        &config.models,
-        &assemble::Place::of(config.models.uses_gpu(), None),
-    )?;
+    let stt = assemble::speech_to_text(&config.models, &assemble::Place::alone(&config.models))?;
     let language = (args.language != "auto").then_some(args.language);
     let options = SttOptions { language, ..SttOptions::default() };
     for file in &args.files {

@@ -51,7 +51,7 @@ pub(super) struct StageLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct LaneLabels {
-    pub(super) lane: &'static str,
+    pub(super) lane: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -298,11 +298,17 @@ impl Collector for DeviceWork {
 
 /// How busy each lane is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LaneLoads(Arc<Mutex<Vec<Arc<Load>>>>);
+pub(super) struct LaneLoads(Arc<Mutex<Vec<(String, Arc<Load>)>>>);
 
 impl LaneLoads {
+    /// The second lane of a name has its number behind it, and so on.
     pub(super) fn watch(&self, load: Arc<Load>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(load);
+        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = match loads.iter().filter(|(_, other)| other.lane() == load.lane()).count() {
+            0 => load.lane().to_owned(),
+            number => format!("{}-{}", load.lane(), number + 1),
+        };
+        loads.push((name, load));
     }
 }
 
@@ -316,9 +322,9 @@ impl Collector for LaneLoads {
             None,
             MetricType::Gauge,
         )?;
-        for load in &loads {
+        for (lane, load) in &loads {
             let active = ConstGauge::new(i64::try_from(load.active()).unwrap_or(i64::MAX));
-            active.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+            active.encode(metric.encode_family(&LaneLabels { lane: lane.clone() })?)?;
         }
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_deadline_misses",
@@ -326,9 +332,9 @@ impl Collector for LaneLoads {
             None,
             MetricType::Counter,
         )?;
-        for load in &loads {
+        for (lane, load) in &loads {
             let late = ConstCounter::new(load.late());
-            late.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+            late.encode(metric.encode_family(&LaneLabels { lane: lane.clone() })?)?;
         }
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_busy_seconds",
@@ -336,9 +342,9 @@ impl Collector for LaneLoads {
             None,
             MetricType::Counter,
         )?;
-        for load in &loads {
+        for (lane, load) in &loads {
             let worked = ConstCounter::new(load.worked().as_secs_f64());
-            worked.encode(metric.encode_family(&LaneLabels { lane: load.lane() })?)?;
+            worked.encode(metric.encode_family(&LaneLabels { lane: lane.clone() })?)?;
         }
         let mut metric = encoder.encode_descriptor(
             "trunkline_lane_batch_size",
@@ -346,12 +352,12 @@ impl Collector for LaneLoads {
             None,
             MetricType::Histogram,
         )?;
-        for load in &loads {
+        for (lane, load) in &loads {
             let steps = load.steps();
             let sizes = BATCHES.map(|size| size as f64).into_iter().chain([f64::MAX]);
             let buckets: Vec<_> = sizes.zip(steps).collect();
             metric
-                .encode_family(&LaneLabels { lane: load.lane() })?
+                .encode_family(&LaneLabels { lane: lane.clone() })?
                 .encode_histogram::<LaneLabels>(
                     load.jobs() as f64,
                     steps.iter().sum(),

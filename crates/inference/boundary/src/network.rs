@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use crate::{ErrorText, Status};
 
 /// Raised whenever anything in this file changes. Both sides refuse another number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// A function without arguments that gives the [`Functions`].
 pub const SYMBOL: &str = "trunkline_whisper_network";
 
@@ -23,6 +23,8 @@ pub struct Options {
     pub desks: usize,
     /// Whether on a GPU; zero is no.
     pub gpu: u8,
+    /// Which one, as CUDA numbers them.
+    pub gpu_number: u32,
 }
 
 /// A window to encode.

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use trunkline_inference::{
-    EndOfTurn, ModelError, TextToSpeech, VoiceActivity, budget::Footprint, catalog::EngineKind,
+    EndOfTurn, ModelError, Replicas, TextToSpeech, VoiceActivity, budget::Footprint,
+    catalog::EngineKind,
 };
 use trunkline_onnx::{
     Kokoro, KokoroConfig, MiniLmConfig, Piper, PiperConfig, Runtime, SileroConfig, SileroVad,
     SmartTurn, SmartTurnConfig, footprint as of,
 };
 
-use super::{ONNX_RUNTIME, Place, on_device};
+use super::{ONNX_RUNTIME, Place, on_devices, one};
 use crate::{config::ModelsConfig, exit::Failure};
 
 pub(super) fn runtime(config: &ModelsConfig) -> Result<Runtime, Failure> {
@@ -25,12 +26,16 @@ pub(super) fn voice(
 ) -> Result<Arc<dyn TextToSpeech>, Failure> {
     let runtime = runtime(config)?;
     if engine == EngineKind::Kokoro {
-        let load =
-            |gpu, device| Kokoro::load(&runtime, &KokoroConfig { device, ..kokoro(config, gpu) });
-        return Ok(Arc::new(on_device(config, (&config.tts, place), load)?));
+        let load = |gpu: Option<u32>, device| {
+            let gpu_number = gpu.unwrap_or(0);
+            let config = KokoroConfig { device, gpu_number, ..kokoro(config, gpu.is_some()) };
+            Ok(Arc::new(Kokoro::load(&runtime, &config)?) as Arc<dyn TextToSpeech>)
+        };
+        let copies = on_devices(config, (&config.tts, place), load)?;
+        return Ok(one(copies, |copies| Arc::new(Replicas::new(copies))));
     }
     // It has no other place.
-    let settings = PiperConfig { device: place.device(false), ..piper(config) };
+    let settings = PiperConfig { device: place.device(None), ..piper(config) };
     Ok(Arc::new(Piper::load(&runtime, &settings).map_err(Failure::unavailable)?))
 }
 

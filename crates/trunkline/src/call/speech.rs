@@ -27,7 +27,7 @@ pub(super) async fn cues(
         name.clone_into(&mut models.tts);
     }
     let tts = if script.has_text() {
-        Some(assemble::text_to_speech(&models, &assemble::Place::of(models.uses_gpu(), None))?)
+        Some(assemble::text_to_speech(&models, &assemble::Place::alone(&models))?)
     } else {
         None
     };

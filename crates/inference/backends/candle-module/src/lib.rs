@@ -44,7 +44,8 @@ unsafe extern "C" fn load(
         }
         // SAFETY: not null, and the caller ends it with a zero.
         let path = unsafe { CStr::from_ptr(path) }.to_str().map_err(|e| e.to_string())?;
-        let network = WhisperNetwork::load(Path::new(path), options.desks, options.gpu != 0);
+        let gpu = (options.gpu != 0).then_some(options.gpu_number);
+        let network = WhisperNetwork::load(Path::new(path), options.desks, gpu);
         Ok(Loaded { network: network.map_err(|e| e.to_string())?, logits: Vec::new() })
     });
     // SAFETY: the caller gives null or room.
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_gives_null_and_a_reason() {
         let mut error = ErrorText::default();
-        let options = Options { desks: 1, gpu: 0 };
+        let options = Options { desks: 1, gpu: 0, gpu_number: 0 };
         // SAFETY: a path ended by a zero and room for an error.
         let network = unsafe { load(c"/no/such/model".as_ptr(), options, &raw mut error) };
         assert!(network.is_null());

@@ -32,14 +32,13 @@ pub struct WhisperNetwork {
 }
 
 impl WhisperNetwork {
-    /// Loads whisper.cpp's model file for so many desks: as floats on the CPU, or as halves on the first
-    /// GPU, which [`ModelError::Engine`] tells is not to be had.
-    pub fn load(path: &Path, desks: usize, gpu: bool) -> Result<Self, ModelError> {
+    /// Loads whisper.cpp's model file for so many desks: as floats on the CPU, or as halves on the GPU of this
+    /// number, which [`ModelError::Engine`] tells is not to be had.
+    pub fn load(path: &Path, desks: usize, gpu: Option<u32>) -> Result<Self, ModelError> {
         let file = ModelFile::open(path)?;
-        let (device, kind) = if gpu {
-            (Device::new_cuda(0).map_err(failed)?, DType::F16)
-        } else {
-            (Device::Cpu, DType::F32)
+        let (device, kind) = match gpu {
+            Some(number) => (Device::new_cuda(number as usize).map_err(failed)?, DType::F16),
+            None => (Device::Cpu, DType::F32),
         };
         let weights = Weights { file: &file, device: &device, kind };
         Ok(Self {

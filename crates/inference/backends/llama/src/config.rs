@@ -36,6 +36,8 @@ pub struct LlamaConfig {
     pub kernels: Kernels,
     /// Layers on the GPU, where this was built for one. Default all.
     pub gpu_layers: u32,
+    /// Which GPU they run on, as CUDA numbers them; the default is the first, 0.
+    pub gpu_number: u32,
     /// The device that it shares with other lanes. Default none: it steps whenever it has work.
     pub device: Option<Device>,
 }
@@ -66,6 +68,7 @@ impl LlamaConfig {
             batch_tokens: 128,
             kernels: Kernels::Fastest,
             gpu_layers: 999,
+            gpu_number: 0,
             device: None,
         }
     }

@@ -95,8 +95,8 @@ impl ChatModel for Llama {
         u32::try_from(tokens).ok()
     }
 
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        Some(self.lane.load())
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        vec![self.lane.load()]
     }
 }
 

@@ -70,9 +70,10 @@ impl Weights {
     ) -> Result<Self, ModelError> {
         let mut params = LlamaModelParams::default().with_n_gpu_layers(config.gpu_layers);
         if is_on_gpu {
-            // All on the first GPU: memory is reckoned a device, and layers spread over several would wait
+            // All on one GPU: memory is reckoned a device, and layers spread over several would wait
             // for each other in every step.
-            params = params.with_split_mode(LlamaSplitMode::None).with_main_gpu(0);
+            let number = i32::try_from(config.gpu_number).unwrap_or(0);
+            params = params.with_split_mode(LlamaSplitMode::None).with_main_gpu(number);
         }
         let model = read(config, backend, &params)?;
         let trained = model.n_ctx_train();

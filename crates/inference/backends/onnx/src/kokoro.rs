@@ -44,6 +44,8 @@ pub struct KokoroConfig {
     pub espeak: PathBuf,
     /// Whether to run on an NVIDIA GPU; the default is no.
     pub gpu: bool,
+    /// Which of them, as CUDA numbers them; the default is the first, 0.
+    pub gpu_number: u32,
     /// The device that it shares with other lanes. Default none: it steps whenever it has work.
     pub device: Option<Device>,
 }
@@ -58,6 +60,7 @@ impl KokoroConfig {
             threads: 1,
             espeak: PathBuf::from("espeak-ng"),
             gpu: false,
+            gpu_number: 0,
             device: None,
         }
     }
@@ -98,8 +101,8 @@ impl TextToSpeech for Kokoro {
         self.voices.clone()
     }
 
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        Some(self.lane.load())
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        vec![self.lane.load()]
     }
 }
 
@@ -118,8 +121,11 @@ impl Model {
         config: KokoroConfig,
         names: Vec<String>,
     ) -> Result<Self, ModelError> {
-        let open = if config.gpu { Runtime::open_on_gpu } else { Runtime::open };
-        let session = open(runtime, &config.model, config.threads)?;
+        let session = if config.gpu {
+            runtime.open_on_gpu(config.gpu_number, &config.model, config.threads)?
+        } else {
+            runtime.open(&config.model, config.threads)?
+        };
         let phonemizer = Phonemizer::new(config.espeak);
         Ok(Self { session, phonemizer, folder: config.voices, names, styles: HashMap::new() })
     }

@@ -92,8 +92,8 @@ impl TextToSpeech for Piper {
         self.voices.clone()
     }
 
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        Some(self.lane.load())
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        vec![self.lane.load()]
     }
 }
 
@@ -150,8 +150,8 @@ impl Synthesizer for Model {
         self.network.back(part).map_err(engine_error(ENGINE))
     }
 
-    fn lengthen(&mut self, part: &mut Latent) {
-        part.lengthen();
+    fn lengthen(&mut self, part: &mut Latent, others: usize) {
+        part.lengthen(others);
     }
 
     fn most_together(&self) -> usize {

@@ -66,13 +66,18 @@ impl Runtime {
         open().map_err(|e| corrupt(model, e))
     }
 
-    /// Opens a model to run on an NVIDIA GPU, where this was built for one and the library is one for
+    /// Opens a model to run on the NVIDIA GPU of this number, where this was built for one and the library is one for
     /// GPUs; else, with a warning, as [`open`](Self::open).
-    pub(crate) fn open_on_gpu(&self, model: &Path, threads: usize) -> Result<Session, ModelError> {
+    pub(crate) fn open_on_gpu(
+        &self,
+        number: u32,
+        model: &Path,
+        threads: usize,
+    ) -> Result<Session, ModelError> {
         if !model.is_file() {
             return Err(ModelError::Missing { path: model.to_owned() });
         }
-        let open = || on_gpu(self.builder(threads)?)?.commit_from_file(model);
+        let open = || on_gpu(number, self.builder(threads)?)?.commit_from_file(model);
         open().map_err(|e| corrupt(model, e))
     }
 
@@ -81,9 +86,9 @@ impl Runtime {
         self.builder(threads)?.commit_from_memory(model)
     }
 
-    /// Opens a model that lies in memory to run on an NVIDIA GPU, as [`open_on_gpu`](Self::open_on_gpu).
+    /// Opens a model that lies in memory to run on the first NVIDIA GPU, as [`open_on_gpu`](Self::open_on_gpu).
     pub(crate) fn open_bytes_on_gpu(&self, model: &[u8], threads: usize) -> ort::Result<Session> {
-        on_gpu(self.builder(threads)?)?.commit_from_memory(model)
+        on_gpu(0, self.builder(threads)?)?.commit_from_memory(model)
     }
 
     fn builder(&self, threads: usize) -> ort::Result<SessionBuilder> {
@@ -99,13 +104,14 @@ impl Runtime {
 }
 
 #[cfg(feature = "cuda")]
-fn on_gpu(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-    Ok(builder.with_execution_providers([ort::ep::CUDA::default().build()])?)
+fn on_gpu(number: u32, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    let gpu = ort::ep::CUDA::default().with_device_id(number.cast_signed()).build();
+    Ok(builder.with_execution_providers([gpu])?)
 }
 
 #[cfg(not(feature = "cuda"))]
 #[expect(clippy::unnecessary_wraps, reason = "as the one for GPUs")]
-fn on_gpu(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+fn on_gpu(_: u32, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
     tracing::warn!("this program was not built for GPUs");
     Ok(builder)
 }

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_gives_null_and_a_reason() {
         let mut error = ErrorText::default();
-        let options = LoadOptions { gpu: 0, flash_attention: 0 };
+        let options = LoadOptions { gpu: 0, gpu_number: 0, flash_attention: 0 };
         // SAFETY: a path ended by a zero and room for an error.
         let model = unsafe { load(c"/no/such/model".as_ptr(), options, &raw mut error) };
         assert!(model.is_null());

@@ -57,7 +57,10 @@ impl Model {
     pub(crate) fn load(path: &str, options: LoadOptions) -> Result<Self, String> {
         install_logging_hooks();
         let mut params = WhisperContextParameters::default();
-        params.use_gpu(options.gpu != 0).flash_attn(options.flash_attention != 0);
+        params
+            .use_gpu(options.gpu != 0)
+            .gpu_device(options.gpu_number.cast_signed())
+            .flash_attn(options.flash_attention != 0);
         let context = WhisperContext::new_with_params(path, params).map_err(|e| e.to_string())?;
         Ok(Self { context: Arc::new(context) })
     }

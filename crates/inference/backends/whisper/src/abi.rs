@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use trunkline_boundary::{ErrorText, Status};
 
 /// Raised whenever anything in this file changes. Both sides refuse another number.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// A loaded model, owned by the module.
 #[repr(C)]
@@ -117,5 +117,6 @@ pub(crate) struct Functions {
 #[derive(Clone, Copy)]
 pub(crate) struct LoadOptions {
     pub(crate) gpu: u8,
+    pub(crate) gpu_number: u32,
     pub(crate) flash_attention: u8,
 }

@@ -33,6 +33,8 @@ pub struct WhisperConfig {
     pub language: Option<String>,
     /// Whether to use an NVIDIA GPU; the default is no.
     pub gpu: bool,
+    /// Which of them, as CUDA numbers them; the default is the first, 0.
+    pub gpu_number: u32,
     /// The device that it shares with other lanes. Default none: it steps whenever it has work.
     pub device: Option<Device>,
 }
@@ -49,6 +51,7 @@ impl WhisperConfig {
             slots: 16,
             language: None,
             gpu: false,
+            gpu_number: 0,
             device: None,
         }
     }

@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_missing_model_is_told_before_anything_is_loaded() {
-        let options = LoadOptions { gpu: 0, flash_attention: 0 };
+        let options = LoadOptions { gpu: 0, gpu_number: 0, flash_attention: 0 };
         let missing = Model::load(Path::new("/no/model"), Some(Path::new("/no/module")), options);
         assert!(matches!(missing.err(), Some(ModelError::Missing { .. })));
     }

@@ -81,12 +81,14 @@ impl Whisper {
             Engine::WhisperCpp(module) => AnyLane::OneDesk(start(device, move || {
                 // On a CPU plain attention is the faster one, and right for windows of any length.
                 let gpu = u8::from(config.gpu);
-                let options = LoadOptions { gpu, flash_attention: gpu };
+                let gpu_number = config.gpu_number;
+                let options = LoadOptions { gpu, gpu_number, flash_attention: gpu };
                 let model = Model::load(&config.model, module.as_deref(), options)?;
                 Ok(Hearing::new(OneDesk::new(model.new_state()?), settings))
             })?),
             Engine::Candle(module) => AnyLane::Desks(start(device, move || {
-                let options = Options { desks: desks(&config), gpu: u8::from(config.gpu) };
+                let (gpu, gpu_number) = (u8::from(config.gpu), config.gpu_number);
+                let options = Options { desks: desks(&config), gpu, gpu_number };
                 let edges = Edges::load(&config.model)?;
                 let network = LoadedNetwork::load(&module, &config.model, options)?;
                 Ok(Hearing::new(Scribe::on(edges, Box::new(network), options.desks), settings))
@@ -117,11 +119,11 @@ impl SpeechToText for Whisper {
         }
     }
 
-    fn lane_load(&self) -> Option<Arc<Load>> {
-        Some(match &self.lane {
+    fn lane_loads(&self) -> Vec<Arc<Load>> {
+        vec![match &self.lane {
             AnyLane::Desks(lane) => lane.load(),
             AnyLane::OneDesk(lane) => lane.load(),
-        })
+        }]
     }
 }
 

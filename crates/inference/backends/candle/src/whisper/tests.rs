@@ -20,7 +20,7 @@ fn file() -> (TempDir, PathBuf) {
 
 fn network() -> WhisperNetwork {
     let (_folder, path) = file();
-    WhisperNetwork::load(&path, DESKS, false).unwrap()
+    WhisperNetwork::load(&path, DESKS, None).unwrap()
 }
 
 /// Features of so many positions, unlike those of another `seed`.
@@ -177,7 +177,7 @@ fn texts_are_written_together_as_alone() {
     let (_folder, path) = file();
     let edges = Edges::load(&path).unwrap();
     let scribe = |desks| {
-        let network = WhisperNetwork::load(&path, desks, false).unwrap();
+        let network = WhisperNetwork::load(&path, desks, None).unwrap();
         Scribe::on(Arc::clone(&edges), Box::new(network), desks)
     };
     let together = transcribed(&mut scribe(DESKS), &sounds);
@@ -193,7 +193,7 @@ fn texts_are_written_together_as_alone() {
 #[test]
 fn what_there_is_no_gpu_for_is_told() {
     let (_folder, path) = file();
-    let told = WhisperNetwork::load(&path, 1, true);
+    let told = WhisperNetwork::load(&path, 1, Some(0));
     if candle_core::utils::cuda_is_available() {
         assert!(told.is_ok());
     } else {

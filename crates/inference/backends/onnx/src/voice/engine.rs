@@ -186,13 +186,11 @@ impl<S: Synthesizer> VoiceEngine<S> {
                 self.model.begin_together(&lines)
             }
         };
-        let has_company =
-            self.seats.iter().flatten().filter(|it| it.speaker.has_listener()).count() > 1;
+        let listened = self.seats.iter().flatten().filter(|seat| seat.speaker.has_listener());
+        let others = listened.count().saturating_sub(1);
         for ((slot, text, voice), begun) in lines.into_iter().zip(begun) {
             let begun = begun.map(|mut begun| {
-                if has_company {
-                    self.model.lengthen(&mut begun.part);
-                }
+                self.model.lengthen(&mut begun.part, others);
                 self.part(text, begun, &voice)
             });
             let Some(seat) = &mut self.seats[slot] else { continue };
