@@ -8,8 +8,12 @@ mod programs;
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use trunkline_gateway::ModelAbout;
+#[cfg(any(feature = "whisper", feature = "llama", feature = "onnx"))]
+use trunkline_inference::Device;
+#[cfg(any(feature = "whisper", feature = "llama"))]
+use trunkline_inference::Replicas;
 use trunkline_inference::{
-    ChatModel, Device, Devices, EndOfTurn, Replicas, SpeechToText, TextToSpeech, VoiceActivity,
+    ChatModel, Devices, EndOfTurn, SpeechToText, TextToSpeech, VoiceActivity,
     catalog::{Catalog, EngineKind, ModelFile as CatalogFile},
 };
 use trunkline_session::{Agent, Models};
@@ -159,6 +163,10 @@ pub(crate) fn devices(config: &ModelsConfig, gpus: u32) -> Devices {
 }
 
 /// Where a model runs.
+#[cfg_attr(
+    not(any(feature = "whisper", feature = "llama", feature = "onnx")),
+    expect(dead_code, reason = "no engine asks for it")
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// A copy on each of these, as CUDA numbers them; with none, one on the processors.

@@ -298,7 +298,9 @@ impl Collector for DeviceWork {
 
 /// How busy each lane is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LaneLoads(Arc<Mutex<Vec<(String, Arc<Load>)>>>);
+pub(super) struct LaneLoads(Arc<Mutex<Vec<NamedLoad>>>);
+
+type NamedLoad = (String, Arc<Load>);
 
 impl LaneLoads {
     /// The second lane of a name has its number behind it, and so on.

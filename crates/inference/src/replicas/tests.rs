@@ -29,12 +29,14 @@ fn chat(words: &[(Role, &str)]) -> Chat {
     Chat { messages, ..Chat::default() }
 }
 
-fn said(mut reply: ReplyStream) -> Result<String, ModelError> {
-    match block_on(reply.next()) {
-        Some(Ok(ReplyPiece::Text(text))) => Ok(text),
-        Some(Err(error)) => Err(error),
-        other => panic!("{other:?}"),
-    }
+fn said(reply: ReplyStream) -> Result<String, ModelError> {
+    let pieces = block_on(reply.collect::<Vec<_>>());
+    let text = |piece| match piece {
+        Ok(ReplyPiece::Text(text)) => Ok(text),
+        Ok(_) => Ok(String::new()),
+        Err(error) => Err(error),
+    };
+    pieces.into_iter().map(text).collect()
 }
 
 #[test]

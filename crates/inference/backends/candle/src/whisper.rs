@@ -49,16 +49,6 @@ impl WhisperNetwork {
         })
     }
 
-    /// How many of the first windows are encoded together: they take the room of their longest.
-    fn together(&self, windows: &[Window<'_>]) -> usize {
-        let mut longest = 0;
-        let fits = windows.iter().enumerate().take_while(|(n, window)| {
-            longest = longest.max(window.positions);
-            *n == 0 || (n + 1) * longest <= POSITIONS_AT_ONCE
-        });
-        fits.count()
-    }
-
     fn encode_together(&mut self, windows: &[Window<'_>]) -> Computed<()> {
         let lengths: Vec<usize> = windows.iter().map(|window| window.positions).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
@@ -80,7 +70,7 @@ impl WhisperNetwork {
 
 impl Network for WhisperNetwork {
     fn encode(&mut self, windows: &[Window<'_>]) -> Result<usize, String> {
-        let together = self.together(windows);
+        let together = together(windows);
         self.encode_together(&windows[..together]).map_err(|e| e.to_string())?;
         Ok(together)
     }
@@ -92,4 +82,14 @@ impl Network for WhisperNetwork {
     fn forget(&mut self, desk: usize) {
         self.decoder.forget(desk);
     }
+}
+
+/// How many of the first windows are encoded together: they take the room of their longest.
+fn together(windows: &[Window<'_>]) -> usize {
+    let mut longest = 0;
+    let fits = windows.iter().enumerate().take_while(|(n, window)| {
+        longest = longest.max(window.positions);
+        *n == 0 || (n + 1) * longest <= POSITIONS_AT_ONCE
+    });
+    fits.count()
 }

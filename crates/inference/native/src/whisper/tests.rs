@@ -14,6 +14,7 @@ use super::{
 const TEXT: usize = WhisperShape::SMALL.text_positions;
 
 /// The outcome of loading a file.
+#[expect(clippy::unwrap_in_result, reason = "a test may panic")]
 fn load(bytes: &[u8]) -> Result<Arc<Whisper>, ModelError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ggml.bin");

@@ -73,12 +73,11 @@ fn windows_of_several_lengths_together_are_as_alone() {
 
 #[test]
 fn no_more_is_encoded_together_than_keeps_a_device_busy() {
-    let network = network();
     let window = |positions| Window { desk: 0, features: &[], positions };
-    assert_eq!(network.together(&[window(1_500); 9]), 4);
-    assert_eq!(network.together(&[window(7_000), window(1)]), 1);
-    assert_eq!(network.together(&[window(100), window(1_000), window(1_500), window(1_500)]), 4);
-    assert_eq!(network.together(&[]), 0);
+    assert_eq!(together(&[window(1_500); 9]), 4);
+    assert_eq!(together(&[window(7_000), window(1)]), 1);
+    assert_eq!(together(&[window(100), window(1_000), window(1_500), window(1_500)]), 4);
+    assert_eq!(together(&[]), 0);
 }
 
 #[test]
@@ -100,7 +99,9 @@ fn texts_that_are_at_different_places_are_read_together_as_alone() {
     let mut rounds = [0; DESKS];
     for (round, desks) in [&[0, 2, 3, 5][..], &[0, 2, 3, 5]].into_iter().enumerate() {
         step(desks, &mut together, round, &rounds);
-        desks.iter().for_each(|&n| rounds[n] += 1);
+        for &n in desks {
+            rounds[n] += 1;
+        }
     }
     let all: Vec<usize> = (0..DESKS).collect();
     let last = step(&all, &mut together, 9, &rounds);

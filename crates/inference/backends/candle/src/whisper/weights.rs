@@ -88,6 +88,7 @@ impl Weights<'_> {
 }
 
 /// candle's failure as ours.
+#[expect(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 pub(crate) fn failed(error: candle_core::Error) -> ModelError {
     ModelError::Engine { engine: "whisper", reason: error.to_string() }
 }
