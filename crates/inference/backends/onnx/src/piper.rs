@@ -150,8 +150,8 @@ impl Synthesizer for Model {
         self.network.back(part).map_err(engine_error(ENGINE))
     }
 
-    fn lengthen(&mut self, part: &mut Latent, others: usize) {
-        part.lengthen(others);
+    fn lengthen(&mut self, part: &mut Latent) {
+        part.lengthen();
     }
 
     fn most_together(&self) -> usize {

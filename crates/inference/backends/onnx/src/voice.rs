@@ -39,9 +39,9 @@ pub(crate) trait Synthesizer {
     fn begin(&mut self, text: &str, voice: &Voice) -> Result<Begun<Self::Part>, ModelError>;
     /// The next stretch of the part's sound, -1..=1; none when it has been said.
     fn next(&mut self, part: &mut Self::Part) -> Result<Option<Vec<f32>>, ModelError>;
-    /// Makes the first stretch of a part longer, where it can, beside so many others that may be more urgent
-    /// than the second one: whoever hears it has more time until then.
-    fn lengthen(&mut self, _part: &mut Self::Part, _others: usize) {}
+    /// Makes the first stretch of a part longer than usual, where it can: whoever hears it has more time until
+    /// the next, which others may be more urgent than.
+    fn lengthen(&mut self, _part: &mut Self::Part) {}
     /// How much work that stretch is, in any unit.
     fn work(&self, _part: &Self::Part) -> f64 {
         1.0

@@ -124,3 +124,29 @@ fn of_whisper_cpp(config: &WhisperConfig) -> Result<Footprint, ModelError> {
     ];
     Ok(Footprint { items })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a file of whisper-base's sizes, which is all there is of it, by candle on a GPU.
+    fn of_base(slots: usize) -> Footprint {
+        let numbers = [0x6767_6d6c, 51_865, 1500, 512, 8, 6, 448, 512, 8, 6, 80, 1_u32];
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("ggml.bin");
+        fs::write(&model, numbers.map(u32::to_le_bytes).concat()).unwrap();
+        let network = Some("candle.so".into());
+        let config = WhisperConfig { network, slots, gpu: true, ..WhisperConfig::new(model) };
+        footprint(&config).unwrap()
+    }
+
+    #[test]
+    fn on_a_gpu_numbers_have_two_bytes_and_every_desk_its_memory() {
+        let one = of_base(1);
+        // 72.6 million numbers.
+        assert!((144_000_000..147_000_000).contains(&one.part(Part::Weights)), "{one:#?}");
+        assert_eq!(one.part(Part::Kv), 6 * 2 * (1500 + 448) * 512 * 2);
+        assert_eq!(of_base(16).part(Part::Kv), 16 * one.part(Part::Kv));
+        assert_eq!(of_base(500).part(Part::Kv), 64 * one.part(Part::Kv), "no more desks than that");
+    }
+}

@@ -253,3 +253,16 @@ fn what_a_network_fails_at_is_told_and_the_next_is_transcribed() {
     assert!(told.contains("the device is lost"), "{told}");
     assert_eq!(scribe.transcribe(&task(&samples), &mut || false).unwrap(), whole);
 }
+
+#[test]
+fn sizes_tell_how_many_numbers_a_model_has() {
+    let shape = WhisperShape { audio_layers: 3, text_layers: 2, ..WhisperShape::SMALL };
+    let bytes = shape.to_bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ggml.bin");
+    fs::write(&path, &bytes).unwrap();
+    let numbers = Sizes::of_file(&path).unwrap().weights();
+    // Beside them: filters, and some sixty letters and numbers for each tensor.
+    let others = bytes.len() - 4 * numbers;
+    assert!((4 * 201 * shape.mels..20_000).contains(&others), "{others}");
+}

@@ -14,10 +14,9 @@ use crate::runtime::{Runtime, corrupt};
 
 /// Frames of the first stretch, about 280 ms of sound: what stands between a text and its voice.
 const FIRST_FRAMES: usize = 24;
-/// So many more for each other reply, which may be more urgent than the second stretch.
-const FRAMES_FOR_ANOTHER: usize = 8;
-/// Frames of the longest first stretch, about 740 ms.
-const MOST_FIRST_FRAMES: usize = 64;
+/// The same beside other replies, which may be more urgent than the second stretch: about 460 ms. Much more, and
+/// others wait for the long second stretch.
+const FIRST_FRAMES_AMONG_OTHERS: usize = 40;
 /// Frames of the longest stretch, about 1.5 s. Each is twice as long as the one before up to here.
 const MOST_FRAMES: usize = 128;
 
@@ -77,12 +76,12 @@ impl Latent {
         }
     }
 
-    /// Makes the first stretch longer beside so many other replies.
-    pub(super) fn lengthen(&mut self, others: usize) {
+    /// Makes the first stretch longer.
+    pub(super) fn lengthen(&mut self) {
         if let Self::Frames(frames) = self
             && frames.said == 0
         {
-            frames.next = (FIRST_FRAMES + others * FRAMES_FOR_ANOTHER).min(MOST_FIRST_FRAMES);
+            frames.next = FIRST_FRAMES_AMONG_OTHERS;
         }
     }
 

@@ -187,10 +187,12 @@ impl<S: Synthesizer> VoiceEngine<S> {
             }
         };
         let listened = self.seats.iter().flatten().filter(|seat| seat.speaker.has_listener());
-        let others = listened.count().saturating_sub(1);
+        let has_company = listened.count() > 1;
         for ((slot, text, voice), begun) in lines.into_iter().zip(begun) {
             let begun = begun.map(|mut begun| {
-                self.model.lengthen(&mut begun.part, others);
+                if has_company {
+                    self.model.lengthen(&mut begun.part);
+                }
                 self.part(text, begun, &voice)
             });
             let Some(seat) = &mut self.seats[slot] else { continue };
