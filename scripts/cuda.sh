@@ -73,6 +73,8 @@ build_candle() {
     cp "$built/libtrunkline_candle_module.so" "$dist/libtrunkline_candle_module_cuda.so"
     cargo build -p trunkline-benches --bin recognizer_steps --features trunkline-benches/recognizer-cuda
     cp "$built/recognizer_steps" "$dist/"
+    # So that they travel easily.
+    strip --strip-debug "$dist/libtrunkline_candle_module_cuda.so" "$dist/recognizer_steps"
 }
 
 build_whisper() {

@@ -37,8 +37,6 @@ const WARM_UP: &str = "Good morning, how may I help you?";
 const AHEAD: Duration = Duration::from_secs(1);
 /// How far one part moves the loudness that is expected of its voice.
 const LEARNING: f32 = 0.2;
-/// A reply beside so many others is held until its second stretch is there.
-const CROWD: usize = 3;
 /// So often stretches are spoken where several are at a time: they sound for longer.
 const PACE: Duration = Duration::from_millis(250);
 
@@ -189,18 +187,15 @@ impl<S: Synthesizer> VoiceEngine<S> {
             }
         };
         let listened = self.seats.iter().flatten().filter(|seat| seat.speaker.has_listener());
-        let others = listened.count().saturating_sub(1);
+        let has_company = listened.count() > 1;
         for ((slot, text, voice), begun) in lines.into_iter().zip(begun) {
             let begun = begun.map(|mut begun| {
-                if others > 0 {
+                if has_company {
                     self.model.lengthen(&mut begun.part);
                 }
                 self.part(text, begun, &voice)
             });
             let Some(seat) = &mut self.seats[slot] else { continue };
-            if others >= CROWD {
-                seat.speaker.hold();
-            }
             match begun {
                 Ok(part) => seat.part = Some(part),
                 Err(error) => seat.speaker.failed(error),

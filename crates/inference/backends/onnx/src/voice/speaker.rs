@@ -19,8 +19,6 @@ use super::{SPOKEN_HZ, parts::parts, timing::align};
 const FRAME: usize = SPOKEN_HZ as usize / 50;
 /// Pieces made and not yet handed over; with more, the speaker rests. One part may stand above it.
 const UNSPOKEN_PIECES: usize = 50;
-/// Pieces that are as much as a reply begins with in any case: 800 ms.
-const ENOUGH_PIECES: usize = 40;
 /// How late a reply may begin where others would run dry: a gap is worse than a start that hardly anyone
 /// hears to be later.
 const START: Duration = Duration::from_millis(200);
@@ -43,8 +41,6 @@ pub(super) struct Speaker {
     party: Party,
     /// How much was said of which its tenant was not told yet.
     said: Duration,
-    /// Whether it begins with its second stretch.
-    is_held: bool,
 }
 
 struct Saying {
@@ -72,14 +68,7 @@ impl Speaker {
             dry_at: now + START,
             party: Party::default(),
             said: Duration::ZERO,
-            is_held: false,
         }
-    }
-
-    /// Has a reply that nothing was said of begin when its second stretch is there too: where the processors are
-    /// busy with others, that may come later than the first one sounds.
-    pub(super) fn hold(&mut self) {
-        self.is_held = self.at == MediaTime::ZERO;
     }
 
     /// The same, spoken to somebody else.
@@ -165,9 +154,7 @@ impl Speaker {
         }
         let said = self.at.since(before).to_duration();
         self.said += said;
-        let is_first = before == MediaTime::ZERO;
-        self.is_held &= is_first && self.pieces.len() < ENOUGH_PIECES;
-        let dry_at = if is_first { now } else { self.dry_at.max(now) };
+        let dry_at = if before == MediaTime::ZERO { now } else { self.dry_at.max(now) };
         if !said.is_zero() {
             self.dry_at = dry_at + said;
         }
@@ -175,7 +162,6 @@ impl Speaker {
 
     /// Ends the part that is being said; its words end so long after it began.
     pub(super) fn end_part(&mut self, words: Vec<(String, Duration)>) {
-        self.is_held = false;
         if !self.rest.is_empty() {
             self.rest.resize(FRAME, 0);
             self.end_frame();
@@ -196,16 +182,12 @@ impl Speaker {
 
     /// Ends the reply with a failure, after what has been said.
     pub(super) fn failed(&mut self, error: ModelError) {
-        self.is_held = false;
         self.saying = None;
         self.ending = Some(Err(error));
     }
 
     /// The next piece to hand over; none when the reply has ended.
     pub(super) fn take(&mut self) -> Poll<Option<Result<SpeechPiece, ModelError>>> {
-        if self.is_held {
-            return Poll::Pending;
-        }
         if let Some(piece) = self.pieces.pop_front() {
             return Poll::Ready(Some(Ok(piece)));
         }
@@ -354,33 +336,6 @@ mod tests {
             }
         }
         assert_eq!(words, [80, 180]);
-    }
-
-    #[test]
-    fn a_held_reply_begins_with_its_second_stretch_or_its_end() {
-        let held = || {
-            let mut speaker = speaker(&["one"]);
-            speaker.hold();
-            speaker.heard(&[1; FRAME * 5], Instant::now());
-            assert_eq!(frames(&mut speaker), 0);
-            speaker
-        };
-        let mut goes_on = held();
-        goes_on.heard(&[1; FRAME * 5], Instant::now());
-        assert_eq!(frames(&mut goes_on), 10);
-        let mut ends = held();
-        ends.next_part();
-        ends.end_part(Vec::new());
-        assert_eq!(frames(&mut ends), 5);
-        let mut fails = held();
-        fails.failed(ModelError::Stopped { engine: "voice" });
-        assert_eq!(frames(&mut fails), 5);
-        let mut long = speaker(&["one"]);
-        long.hold();
-        long.heard(&[1; FRAME * ENOUGH_PIECES], Instant::now());
-        assert_eq!(frames(&mut long), ENOUGH_PIECES);
-        long.hold();
-        assert!(!long.is_held, "it has begun");
     }
 
     #[test]

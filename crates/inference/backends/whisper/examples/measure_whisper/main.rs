@@ -1,5 +1,5 @@
 //! Word errors and times over the recorded clips:
-//! `measure MODEL [longest clip in seconds] [every n-th] [threads]`.
+//! `measure MODEL [longest clip in seconds] [every n-th] [threads] [candle's module]`.
 //!
 //! Each clip is fed at once and asked for, as at the end of a turn; `worked` is the engine's time for
 //! the answer. Wide-band first, then after an 8 kHz mu-law call.
@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let number = |i: usize, default: u32| args.get(i).map_or(Ok(default), |a| a.parse());
     let (longest, every, threads) = (number(1, 9)?, number(2, 1)?, number(3, 2)?);
     let model = args.first().ok_or("give a model file")?;
-    let whisper = Whisper::load(WhisperConfig { threads, ..WhisperConfig::new(model) })?;
+    let network = args.get(4).map(Into::into);
+    let whisper = Whisper::load(WhisperConfig { threads, network, ..WhisperConfig::new(model) })?;
     let clips = clips::clips().ok_or("no clips beside the project")?;
     let english = clips.iter().filter(|c| c.language == "en" && !c.text.is_empty());
     let chosen = english.filter(|c| f64::from(c.seconds) < f64::from(longest));
